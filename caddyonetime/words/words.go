@@ -1,0 +1,256 @@
+// Package words has every sentence that people read, in their language.
+//
+// A language is a folder under locales, named by its BCP 47 tag. It holds
+// locale.json, which says how the language writes dates, times and durations,
+// and any of guest.json, host.json and notify.json: catalogues from key to
+// message, which are merged. What a language lacks is said in English. Adding a
+// language is adding a folder.
+//
+// A message is a string, or an object from CLDR plural form ("one", "few",
+// "other", …) to string. "{name}" in it is a place for a value. Messages are
+// plain text without markup: they never contain <, > or &.
+package words
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"sync"
+
+	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
+)
+
+//go:embed locales
+var locales embed.FS
+
+// catalogues are the files of a language that hold messages.
+var catalogues = []string{"guest.json", "host.json", "notify.json"}
+
+// fallback is the language that has every message.
+const fallback = "en"
+
+// Language is one language. It never changes and is safe for concurrent use.
+type Language struct {
+	tag      language.Tag
+	name     string
+	locale   locale
+	messages map[string]message
+	base     *Language // says what this one lacks; nil for English
+}
+
+// set is all languages, English first.
+type set struct {
+	list    []*Language
+	byTag   map[string]*Language
+	matcher language.Matcher
+}
+
+var loaded = sync.OnceValue(func() *set {
+	s, err := load(locales)
+	if err != nil {
+		// The files are part of the program; the tests load them.
+		panic(err)
+	}
+	return s
+})
+
+// load reads the languages in the folder "locales" of fsys.
+func load(fsys fs.FS) (*set, error) {
+	dirs, err := fs.ReadDir(fsys, "locales")
+	if err != nil {
+		return nil, err
+	}
+	s := &set{byTag: make(map[string]*Language)}
+	for _, dir := range dirs {
+		if !dir.IsDir() {
+			continue
+		}
+		l, err := loadLanguage(fsys, dir.Name())
+		if err != nil {
+			return nil, fmt.Errorf("words: language %s: %w", dir.Name(), err)
+		}
+		s.list = append(s.list, l)
+		s.byTag[l.name] = l
+	}
+	base := s.byTag[fallback]
+	if base == nil {
+		return nil, fmt.Errorf("words: no language %q to fall back to", fallback)
+	}
+	slices.SortStableFunc(s.list, func(a, b *Language) int {
+		switch {
+		case a == base:
+			return -1
+		case b == base:
+			return 1
+		}
+		return 0
+	})
+	tags := make([]language.Tag, len(s.list))
+	for i, l := range s.list {
+		tags[i] = l.tag
+		if l != base {
+			l.base = base
+		}
+	}
+	s.matcher = language.NewMatcher(tags)
+	return s, nil
+}
+
+func loadLanguage(fsys fs.FS, name string) (*Language, error) {
+	tag, err := language.Parse(name)
+	if err != nil {
+		return nil, err
+	}
+	l := &Language{tag: tag, name: name, messages: make(map[string]message)}
+	dir := path.Join("locales", name)
+	raw, err := fs.ReadFile(fsys, path.Join(dir, "locale.json"))
+	if err != nil {
+		return nil, err
+	}
+	if err := l.locale.parse(raw); err != nil {
+		return nil, fmt.Errorf("locale.json: %w", err)
+	}
+	for _, file := range catalogues {
+		raw, err := fs.ReadFile(fsys, path.Join(dir, file))
+		if err != nil {
+			continue // each is optional
+		}
+		var entries map[string]json.RawMessage
+		if err := json.Unmarshal(raw, &entries); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		for key, raw := range entries {
+			if _, ok := l.messages[key]; ok {
+				return nil, fmt.Errorf("%s: %q is in another catalogue, too", file, key)
+			}
+			if l.messages[key], err = parseMessage(raw); err != nil {
+				return nil, fmt.Errorf("%s: %q: %w", file, key, err)
+			}
+		}
+	}
+	return l, nil
+}
+
+// All returns every language, English first.
+func All() []*Language { return slices.Clone(loaded().list) }
+
+// Get returns the language of a tag such as "de" or "de-AT", or English.
+func Get(tag string) *Language {
+	s := loaded()
+	if l, ok := s.byTag[tag]; ok {
+		return l
+	}
+	return Match(tag)
+}
+
+// matched remembers what Match found: people's browsers send few different
+// headers, and matching is slow.
+var matched struct {
+	sync.RWMutex
+	m map[string]*Language
+}
+
+// Bounds of what is remembered.
+const (
+	maxMatched = 256
+	maxHeader  = 256 // bytes of an Accept-Language header that are read
+)
+
+// Match returns the language that suits an Accept-Language header best
+// (RFC 9110, section 12.5.4), or English.
+func Match(acceptLanguage string) *Language {
+	s := loaded()
+	if acceptLanguage == "" || len(acceptLanguage) > maxHeader {
+		return s.list[0]
+	}
+	matched.RLock()
+	l := matched.m[acceptLanguage]
+	matched.RUnlock()
+	if l != nil {
+		return l
+	}
+	l = s.match(acceptLanguage)
+	matched.Lock()
+	defer matched.Unlock()
+	if matched.m == nil || len(matched.m) >= maxMatched {
+		matched.m = make(map[string]*Language)
+	}
+	matched.m[acceptLanguage] = l
+	return l
+}
+
+func (s *set) match(header string) *Language {
+	tags, _, err := language.ParseAcceptLanguage(header)
+	if err != nil || len(tags) == 0 {
+		return s.list[0]
+	}
+	_, i, confidence := s.matcher.Match(tags...)
+	if confidence == language.No {
+		return s.list[0]
+	}
+	return s.list[i]
+}
+
+// Tag is the language's BCP 47 tag, for lang attributes.
+func (l *Language) Tag() string { return l.name }
+
+// Dir is the direction it is written in: "ltr" or "rtl".
+func (l *Language) Dir() string { return l.locale.Dir }
+
+// Has reports whether there is a message for the key, in this language or in
+// English.
+func (l *Language) Has(key string) bool {
+	_, ok := l.lookup(key)
+	return ok
+}
+
+func (l *Language) lookup(key string) (message, bool) {
+	if m, ok := l.messages[key]; ok {
+		return m, true
+	}
+	if l.base != nil {
+		return l.base.lookup(key)
+	}
+	return message{}, false
+}
+
+// T returns the message of the key. args are pairs of a placeholder's name and
+// its value. A key that no language has is returned as it is, and a
+// placeholder without a value stays: both are mistakes that tests find.
+func (l *Language) T(key string, args ...any) string {
+	m, ok := l.lookup(key)
+	if !ok {
+		return key
+	}
+	return m.forms[plural.Other].fill(args)
+}
+
+// N returns the message of the key in the plural form for n, with n in the
+// place of {n}.
+func (l *Language) N(key string, n int, args ...any) string {
+	m, ok := l.messages[key]
+	if !ok {
+		if l.base != nil {
+			return l.base.N(key, n, args...)
+		}
+		return key
+	}
+	p := m.forms[plural.Other]
+	if m.plural {
+		if f := m.forms[plural.Cardinal.MatchPlural(l.tag, abs(n), 0, 0, 0, 0)]; f != nil {
+			p = f
+		}
+	}
+	return p.fill(append([]any{"n", n}, args...))
+}
+
+func abs(n int) int {
+	if n < 0 {
+		return -n
+	}
+	return n
+}
