@@ -50,6 +50,9 @@ type Attempt struct {
 	// Spent says whether the use stays spent.
 	Spent bool `json:"spent"`
 
+	// Epoch is the use's, when it was reserved.
+	Epoch int `json:"epoch,omitempty"`
+
 	// UsesLeft and Failures are the token's, after this attempt.
 	UsesLeft *int `json:"uses_left"`
 	Failures int  `json:"failures,omitempty"`

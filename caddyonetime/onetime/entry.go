@@ -30,6 +30,7 @@ type Entry struct {
 	What Happening `json:"what"`
 
 	Token   string `json:"token,omitempty"` // its public id
+	Maker   Person `json:"maker,omitzero"`  // who made the token
 	Guest   string `json:"guest,omitempty"`
 	Comment string `json:"comment,omitempty"`
 	Action  string `json:"action,omitempty"`

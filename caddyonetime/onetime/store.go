@@ -24,9 +24,9 @@ type Store interface {
 	Backup(w io.Writer) (int64, error)
 
 	// Restore replaces everything in the store, its ID included, by a copy
-	// that Backup has written, in one step. A copy that is not whole or of a
-	// newer format is refused and changes nothing.
-	Restore(ctx context.Context, r io.Reader) error
+	// that Backup has written, and runs then, all in one step. A copy that is
+	// not whole or of a newer format is refused and changes nothing.
+	Restore(ctx context.Context, r io.Reader, then func(Tx) error) error
 
 	// Close waits for updates under way. The store is of no use afterwards.
 	Close() error
@@ -70,6 +70,10 @@ type Tx interface {
 	// Entries calls fn for each entry with a Seq below before (0: all),
 	// newest first, until fn returns false.
 	Entries(before uint64, fn func(*Entry) bool) error
+	// EntriesOf is Entries of one token.
+	EntriesOf(token string, before uint64, fn func(*Entry) bool) error
+	// LastEntry is the Seq of the newest entry, 0 where there is none.
+	LastEntry() (uint64, error)
 	// EntriesAfter calls fn for each entry with a Seq above after, oldest first.
 	EntriesAfter(after uint64, fn func(*Entry) bool) error
 	// Prune deletes entries and settled attempts older than t, at most n of

@@ -52,6 +52,10 @@ type ActionUse struct {
 	// Failures is how many failed attempts gave their use back.
 	Failures int `json:"failures,omitempty"`
 
+	// Epoch grows by one when a host replenishes: a use spent before that is
+	// not given back after it.
+	Epoch int `json:"epoch,omitempty"`
+
 	// LastDone is when it last succeeded.
 	LastDone *time.Time `json:"last_done,omitempty"`
 
