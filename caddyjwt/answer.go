@@ -1,0 +1,236 @@
+package caddyjwt
+
+import (
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+// loginPath is where the site of the login sets the cookie and sends people back.
+const loginPath = "/auth/jwt_cookie"
+
+// view says how a request would show what it is answered.
+type view int
+
+const (
+	viewNone  view = iota // a program's request
+	viewPage              // a page of its own in a browser
+	viewFrame             // a page within another
+)
+
+// viewOf tells by Fetch Metadata where the browser sends it, which it does on
+// https and localhost, and by Accept otherwise.
+func viewOf(r *http.Request) view {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.Header.Get("Upgrade") != "" {
+		return viewNone
+	}
+	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
+	if mode == "" && dest == "" {
+		if strings.Contains(strings.ToLower(r.Header.Get("Accept")), "text/html") {
+			return viewPage
+		}
+		return viewNone
+	}
+	switch dest {
+	case "iframe", "frame", "embed", "object", "fencedframe":
+		return viewFrame
+	case "document":
+		return viewPage
+	case "":
+		if mode == "navigate" {
+			return viewPage
+		}
+	}
+	return viewNone
+}
+
+// externalURL returns the address of a request as its sender knows it: before
+// any rewriting here, and as proxies tell it that Caddy is set to trust.
+func externalURL(r *http.Request) *url.URL {
+	u := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	if r.TLS != nil {
+		u.Scheme = "https"
+	}
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
+		u.Path, u.RawPath, u.RawQuery = original.URL.Path, original.URL.RawPath, original.URL.RawQuery
+	}
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+		if proto := strings.ToLower(lastValue(r.Header, "X-Forwarded-Proto")); proto == "http" || proto == "https" {
+			u.Scheme = proto
+		}
+		if host := lastValue(r.Header, "X-Forwarded-Host"); host != "" && !strings.ContainsAny(host, "/\\?#@, ") {
+			u.Host = host
+		}
+	}
+	return u
+}
+
+// lastValue returns the value nearest to us, as reverse_proxy takes it.
+func lastValue(h http.Header, name string) string {
+	values := h.Values(name)
+	if len(values) == 0 {
+		return ""
+	}
+	list := strings.Split(values[len(values)-1], ",")
+	return strings.TrimSpace(list[len(list)-1])
+}
+
+// parseLogin reads the address of the site where people log in.
+func parseLogin(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, errors.New("it is not a URL")
+	case u.Scheme != "https" && u.Scheme != "http", u.Host == "":
+		return nil, errors.New("it must begin with https:// (or http://) and a host name")
+	case u.User != nil, u.RawQuery != "", u.Fragment != "", u.Opaque != "":
+		return nil, errors.New("it must be a scheme, a host name and perhaps a path, nothing else")
+	}
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
+	return u, nil
+}
+
+// loginURL returns where to log in and come back to where, or nil where there is
+// no such place: none configured, or the request is already for it.
+func (h *HassJWT) loginURL(where *url.URL, repl *caddy.Replacer) *url.URL {
+	if h.login == "" {
+		return nil
+	}
+	u, err := parseLogin(repl.ReplaceAll(h.login, ""))
+	if err != nil {
+		h.logger.Error("login does not come to a URL", zap.Error(err))
+		return nil
+	}
+	u = u.JoinPath(loginPath)
+	if strings.EqualFold(u.Host, where.Host) && (where.Path == u.Path || strings.HasPrefix(where.Path, u.Path+"/")) {
+		return nil
+	}
+	u.RawQuery = "redirect_url=" + url.QueryEscape(where.String())
+	return u
+}
+
+// challenge answers a request without a good token. shown says that it had one.
+func (h *HassJWT) challenge(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, shown bool, reason error) error {
+	if view := viewOf(r); view != viewNone {
+		where := externalURL(r)
+		if login := h.loginURL(where, repl); login != nil {
+			if view == viewFrame {
+				return h.framePage(w, r, where)
+			}
+			return h.redirect(w, r, where, login, shown)
+		}
+	}
+	challengeHeader(w, shown)
+	return caddyhttp.Error(http.StatusUnauthorized, reason)
+}
+
+// challengeHeader says how to come again (RFC 6750 section 3): with an error only where
+// a token was shown.
+func challengeHeader(w http.ResponseWriter, shown bool) {
+	value := "Bearer"
+	if shown {
+		value = `Bearer error="invalid_token"`
+	}
+	w.Header().Set("WWW-Authenticate", value)
+}
+
+const (
+	// Who comes back with a cookie that is refused again is not sent away
+	// for ever: after maxRounds within roundsAge seconds there is a page.
+	maxRounds = 4
+	roundsAge = 30
+)
+
+// roundsCookie counts the times that a browser came back with a refused cookie.
+func (h *HassJWT) roundsCookie() string { return h.cookie + "_rounds" }
+
+func (h *HassJWT) redirect(w http.ResponseWriter, r *http.Request, where, login *url.URL, shown bool) error {
+	if shown {
+		rounds := 0
+		if c, err := r.Cookie(h.roundsCookie()); err == nil {
+			rounds, _ = strconv.Atoi(c.Value)
+		}
+		if rounds >= maxRounds {
+			return h.refusedPage(w, r, login)
+		}
+		http.SetCookie(w, &http.Cookie{
+			Name: h.roundsCookie(), Value: strconv.Itoa(max(rounds, 0) + 1), Path: "/", MaxAge: roundsAge,
+			Secure: where.Scheme == "https", HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		})
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Location", login.String())
+	w.WriteHeader(http.StatusFound)
+	return nil
+}
+
+var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{{.Title}}</title>
+<h1>{{.Title}}</h1>
+<p>{{.Text}}</p>
+<p><a href="{{.Link}}"{{if .NewTab}} target="_blank" rel="noopener"{{end}}>{{.LinkText}}</a></p>
+</html>
+`))
+
+type pageData struct {
+	Title, Text, LinkText string
+	Link                  string
+	NewTab                bool
+}
+
+// framePage stands where a login page would be useless: within another page,
+// whose browser may not send it the cookie either.
+func (h *HassJWT) framePage(w http.ResponseWriter, r *http.Request, where *url.URL) error {
+	challengeHeader(w, false)
+	return writePage(w, r, "", pageData{
+		Title:    "Please log in",
+		Text:     "You are not logged in here, and a page within another cannot do it.",
+		Link:     where.String(),
+		LinkText: "Open it in its own tab",
+		NewTab:   true,
+	})
+}
+
+// refusedPage ends a loop of redirects.
+func (h *HassJWT) refusedPage(w http.ResponseWriter, r *http.Request, login *url.URL) error {
+	challengeHeader(w, true)
+	return writePage(w, r, "; frame-ancestors 'none'", pageData{
+		Title:    "Your login is not accepted here",
+		Text:     "You are logged in, but this site does not accept it. Whoever looks after it finds the reason in its log.",
+		Link:     login.String(),
+		LinkText: "Log in again",
+	})
+}
+
+// writePage answers 401 with a small page that loads and runs nothing.
+func writePage(w http.ResponseWriter, r *http.Request, policy string, data pageData) error {
+	var b strings.Builder
+	if err := page.Execute(&b, data); err != nil {
+		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("page: %w", err))
+	}
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'"+policy)
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Length", strconv.Itoa(b.Len()))
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(http.StatusUnauthorized)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	_, err := w.Write([]byte(b.String()))
+	return err
+}
