@@ -95,11 +95,28 @@ func (c *Client) Start() {
 // wait for an answer get theirs first: Unknown, where it may have been sent. It
 // must not be called from a subscription's function.
 func (c *Client) Close() error {
-	c.cancel()
-	c.update(func(s *Status) { s.State, s.Err = StateClosed, ErrClosed })
+	c.mu.Lock()
+	c.cancel() // under the lock, so that no goroutine begins after it
+	c.set(func(s *Status) { s.State, s.Err = StateClosed, ErrClosed })
+	c.mu.Unlock()
+	if cn := c.conn.Load(); cn != nil {
+		cn.fail(ErrClosed)
+	}
 	c.wg.Wait()
 	c.http.CloseIdleConnections()
 	return nil
+}
+
+// spawn runs fn in a goroutine that Close waits for; false, and not at all, when
+// the Client is closed.
+func (c *Client) spawn(fn func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() != nil {
+		return false
+	}
+	c.wg.Go(fn)
+	return true
 }
 
 // Retry makes an attempt to connect at once, where one is waited for: when
@@ -125,11 +142,7 @@ func (c *Client) run() {
 		if errors.Is(err, ErrRefused) {
 			state, wait = StateRefused, refusedBackoff
 		}
-		c.update(func(s *Status) {
-			if s.State != StateClosed {
-				s.State, s.Err = state, err
-			}
-		})
+		c.update(func(s *Status) { s.State, s.Err = state, err })
 		level := c.cfg.Logger.Warn
 		if attempt > 0 && state != StateRefused {
 			level = c.cfg.Logger.Debug // said once is enough
@@ -180,19 +193,7 @@ func (c *Client) connect() (stood time.Duration, err error) {
 		return 0, fmt.Errorf("the home at %s: %w", c.base, err)
 	}
 	began := c.cfg.Now()
-	c.conn.Store(cn)
-	if cn.reason() != nil { // it broke just before
-		c.conn.CompareAndSwap(cn, nil)
-	}
-	c.update(func(s *Status) {
-		if s.State != StateClosed {
-			*s = Status{State: StateConnected, Since: s.Since, Version: version, User: &user, Config: &home}
-			if s.Config.Version == "" {
-				s.Config.Version = version
-			}
-			s.Since = began
-		}
-	})
+	c.welcome(cn, Status{State: StateConnected, Version: version, User: &user, Config: &home})
 	c.cfg.Logger.Info("connected to the home", "url", c.base.String(), "version", version,
 		"user", user.Name, "administrator", user.IsAdmin)
 	c.resubscribe(cn)
@@ -205,6 +206,33 @@ func (c *Client) connect() (stood time.Duration, err error) {
 		cn.fail(ErrClosed)
 	}
 	return c.cfg.Now().Sub(began), fmt.Errorf("the home at %s: %w", c.base, cn.reason())
+}
+
+// welcome makes cn the connection in use, unless it has broken already.
+func (c *Client) welcome(cn *conn, s Status) {
+	select {
+	case <-c.retry: // asked for in the meantime: here it is
+	default:
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if cn.reason() != nil || c.ctx.Err() != nil {
+		return
+	}
+	c.conn.Store(cn)
+	c.set(func(status *Status) {
+		s.Since = status.Since
+		*status = s
+	})
+}
+
+// farewell is its counterpart.
+func (c *Client) farewell(cn *conn, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conn.CompareAndSwap(cn, nil) && c.ctx.Err() == nil {
+		c.set(func(s *Status) { s.State, s.Err = StateConnecting, fmt.Errorf("the home at %s: %w", c.base, err) })
+	}
 }
 
 // open dials and authenticates.
@@ -252,7 +280,7 @@ func (c *Client) open(ctx context.Context) (_ *websocket.Conn, version string, e
 		return ws, env.Version, nil
 	case "auth_invalid":
 		return nil, "", fmt.Errorf("%w: it does not take this token (%q); make a new one in Home Assistant: "+
-			"your profile, Security, Long-lived access tokens", ErrRefused, strings.ReplaceAll(env.Message, token, "…"))
+			"your profile, Security, Long-lived access tokens", ErrRefused, truncate(strings.ReplaceAll(env.Message, token, "…")))
 	}
 	return nil, "", fmt.Errorf("%w: %q instead of auth_ok", errNotAMessage, truncate(env.Type))
 }
@@ -382,11 +410,11 @@ func (c *Client) connectError(err error) error {
 	return fmt.Errorf("the home at %s cannot be reached%s: %w", c.base, hint, err)
 }
 
-const userAgent = "caddy-hass"
+const userAgent = "hassclient (caddy-hass)"
 
 // truncate keeps a stranger's words short in an error.
 func truncate(s string) string {
-	const most = 64
+	const most = 120
 	if len(s) > most {
 		return strings.ToValidUTF8(s[:most], "") + "…"
 	}

@@ -25,8 +25,9 @@ const (
 	// at 4 MiB, and with it everybody's calls.
 	maxCommand = 2 << 20
 
-	// maxPending bounds the commands that are queued or wait for an answer.
-	maxPending = 4096
+	// maxPending bounds the commands that are queued or wait for an answer. A
+	// home that has to say more than 4096 things at once hangs up.
+	maxPending = 2048
 
 	// maxBatch bounds the commands that go out as one message.
 	maxBatch = 64 << 10
@@ -324,7 +325,7 @@ func (cn *conn) fail(err error) {
 	}
 	cn.mu.Unlock()
 
-	cn.client.conn.CompareAndSwap(cn, nil)
+	cn.client.farewell(cn, err)
 	cn.cancel()
 	_ = cn.ws.CloseNow()
 }

@@ -147,12 +147,12 @@ func (sc *serviceCache) listen(ctx context.Context, cn *conn) {
 		return
 	}
 	for _, event := range []string{"service_registered", "service_removed"} {
-		sub := &Subscription{client: sc.client, done: make(chan struct{}), inline: func(*conn, json.RawMessage) {
+		sub := sc.client.newSubscription([]byte(`"type":"subscribe_events","event_type":"` + event + `"}`))
+		sub.inline = func(*conn, json.RawMessage) {
 			sc.mu.Lock()
 			sc.version++
 			sc.mu.Unlock()
-		}}
-		sub.body, _ = command("subscribe_events", map[string]any{"event_type": event})
+		}
 		if sub.attach(ctx, cn) != nil {
 			return // then by age
 		}

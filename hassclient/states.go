@@ -84,11 +84,23 @@ func (sc *stateCache) get(ctx context.Context, entityIDs []string) (map[string]S
 	if cn == nil {
 		return nil, fmt.Errorf("states: %w", sc.client.notConnected())
 	}
-	out := make(map[string]State, len(entityIDs))
+	for {
+		out, err := sc.try(ctx, cn, entityIDs)
+		switch {
+		case err == nil:
+			return out, nil
+		case !errors.Is(err, errDropped):
+			return nil, fmt.Errorf("states: %w", err)
+		}
+	}
+}
+
+func (sc *stateCache) try(ctx context.Context, cn *conn, entityIDs []string) (map[string]State, error) {
 	watches, err := sc.watch(cn, entityIDs)
 	if err != nil {
 		return nil, err
 	}
+	out := make(map[string]State, len(entityIDs))
 	for _, asked := range entityIDs {
 		w := watches[strings.ToLower(asked)]
 		if w == nil {
@@ -96,7 +108,7 @@ func (sc *stateCache) get(ctx context.Context, entityIDs []string) (map[string]S
 		}
 		s, ok, err := w.get(ctx, cn, strings.ToLower(asked))
 		if err != nil {
-			return nil, fmt.Errorf("states: %w", err)
+			return nil, err
 		}
 		if ok {
 			out[asked] = s
@@ -127,7 +139,7 @@ func (sc *stateCache) watch(cn *conn, entityIDs []string) (map[string]*watch, er
 		found[id] = w
 	}
 	if len(found) > maxWatched {
-		return nil, fmt.Errorf("states: %d entities asked for at once, at most %d", len(found), maxWatched)
+		return nil, fmt.Errorf("%d entities asked for at once, at most %d", len(found), maxWatched)
 	}
 	if len(missing) == 0 {
 		return found, nil
@@ -148,19 +160,18 @@ func (sc *stateCache) watch(cn *conn, entityIDs []string) (map[string]*watch, er
 		return nil, err
 	}
 	w := &watch{cache: sc, ids: missing, used: sc.clock, changed: make(chan struct{})}
-	w.sub = &Subscription{client: sc.client, body: body, inline: w.take, done: make(chan struct{})}
+	w.sub = sc.client.newSubscription(body)
+	w.sub.inline, w.sub.refused = w.take, w.refuse
 	sc.watches[w] = struct{}{}
 	for _, id := range missing {
 		sc.byID[id] = w
 		found[id] = w
 	}
 	c := sc.client
-	c.mu.Lock()
-	c.subs[w.sub] = struct{}{}
-	c.mu.Unlock()
-	// For as long as the connection stands, whoever is waiting: the next
-	// one to ask will want it, too.
-	go w.begin(cn)
+	c.keep(w.sub)
+	// Not within the context of who asks first: the next will want it, too. If
+	// the connection breaks, the next one is given it.
+	c.spawn(func() { _ = w.sub.attach(cn.ctx, cn) })
 	return found, nil
 }
 
@@ -180,6 +191,9 @@ func (sc *stateCache) evict() bool {
 	return true
 }
 
+// errDropped: others needed the place. Who waits for it has to ask again.
+var errDropped = errors.New("no longer watched")
+
 // drop is called with the cache locked.
 func (sc *stateCache) drop(w *watch) {
 	delete(sc.watches, w)
@@ -188,24 +202,27 @@ func (sc *stateCache) drop(w *watch) {
 			delete(sc.byID, id)
 		}
 	}
+	w.end(errDropped)
 	w.sub.Unsubscribe()
 }
 
-// begin gives the watch to the home. Where the home refuses it, who waits for it
-// is told, and the next one tries again.
-func (w *watch) begin(cn *conn) {
-	err := w.sub.attach(cn.ctx, cn)
-	var refused *CommandError
-	if !errors.As(err, &refused) {
-		return // a broken connection: it is given to the next one
-	}
-	w.cache.mu.Lock()
-	w.cache.drop(w)
-	w.cache.mu.Unlock()
+// end tells those who wait that no more comes; the first reason counts.
+func (w *watch) end(err error) {
 	w.mu.Lock()
-	w.err = refused
-	w.announce()
-	w.mu.Unlock()
+	defer w.mu.Unlock()
+	if w.err == nil {
+		w.err = err
+		w.announce()
+	}
+}
+
+// refuse: the home does not take it. Who waits is told, and the next one to ask
+// tries anew.
+func (w *watch) refuse(err error) {
+	w.end(err)
+	w.cache.mu.Lock()
+	defer w.cache.mu.Unlock()
+	w.cache.drop(w)
 }
 
 func (w *watch) announce() {
@@ -245,7 +262,7 @@ func (w *watch) get(ctx context.Context, cn *conn, id string) (State, bool, erro
 func (w *watch) take(cn *conn, event json.RawMessage) {
 	var ev stateEvent
 	if err := json.Unmarshal(event, &ev); err != nil {
-		go cn.fail(fmt.Errorf("%w: states: %w", errNotAMessage, err))
+		cn.fail(fmt.Errorf("%w: states: %w", errNotAMessage, err))
 		return
 	}
 	w.mu.Lock()
@@ -276,7 +293,7 @@ type stateDiff struct {
 	Plus  compressedState `json:"+"`
 	Minus struct {
 		Attributes []string `json:"a"`
-	} `json:"-"`
+	} `json:"-,"`
 }
 
 // apply brings states up to date. Attributes are replaced, not changed: callers

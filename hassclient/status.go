@@ -131,10 +131,17 @@ func (c *Client) Wait(ctx context.Context) error {
 	}
 }
 
-// update changes the status under the lock and wakes those who wait for it.
+// update changes the status, unless the Client is closed, and wakes those who wait.
 func (c *Client) update(change func(*Status)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.ctx.Err() == nil {
+		c.set(change)
+	}
+}
+
+// set is update with the lock held.
+func (c *Client) set(change func(*Status)) {
 	before := c.status.State
 	change(&c.status)
 	if c.status.State != before {

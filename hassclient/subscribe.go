@@ -17,15 +17,19 @@ const subscriptionQueue = 1024
 type Subscription struct {
 	client *Client
 	body   []byte
-	inline func(cn *conn, event json.RawMessage) // on the reader: must not wait
-	queue  chan json.RawMessage                  // else
-	done   chan struct{}                         // closed by Unsubscribe
-	once   sync.Once
 
-	attaching sync.Mutex // held while it is being given to a home
+	// Either inline or queue takes events, inline on the connection's reader,
+	// so that it must not wait. refused, where set, hears of a refusal.
+	inline  func(cn *conn, event json.RawMessage)
+	queue   chan json.RawMessage
+	refused func(error)
+
+	done      chan struct{} // closed by Unsubscribe
+	once      sync.Once
+	attaching chan struct{} // holds one: who is giving it to a home
 
 	mu   sync.Mutex
-	conn *conn // that it was last given to
+	conn *conn // whose home has answered it last
 	id   uint64
 	err  error
 }
@@ -47,21 +51,12 @@ func (c *Client) Subscribe(ctx context.Context, message map[string]any, fn func(
 	if err != nil {
 		return nil, err
 	}
-	s := &Subscription{
-		client: c,
-		body:   body,
-		queue:  make(chan json.RawMessage, subscriptionQueue),
-		done:   make(chan struct{}),
-	}
-	c.mu.Lock()
-	if c.ctx.Err() != nil {
-		c.mu.Unlock()
+	s := c.newSubscription(body)
+	s.queue = make(chan json.RawMessage, subscriptionQueue)
+	if !c.spawn(func() { s.dispatch(fn) }) {
 		return nil, ErrClosed
 	}
-	c.subs[s] = struct{}{}
-	c.wg.Go(func() { s.dispatch(fn) })
-	c.mu.Unlock()
-
+	c.keep(s)
 	for {
 		if err = c.Wait(ctx); err != nil {
 			break
@@ -79,6 +74,17 @@ func (c *Client) Subscribe(ctx context.Context, message map[string]any, fn func(
 	}
 	s.Unsubscribe()
 	return nil, fmt.Errorf("%s: %w", typ, err)
+}
+
+func (c *Client) newSubscription(body []byte) *Subscription {
+	return &Subscription{client: c, body: body, done: make(chan struct{}), attaching: make(chan struct{}, 1)}
+}
+
+// keep makes the subscription one that every new connection is given.
+func (c *Client) keep(s *Subscription) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.subs[s] = struct{}{}
 }
 
 // Err is the home's last refusal to take the subscription up again; nil when it
@@ -120,17 +126,21 @@ func (cn *conn) unsubscribe(id uint64) {
 
 // attach gives the subscription to the home, unless this connection has it.
 func (s *Subscription) attach(ctx context.Context, cn *conn) error {
-	s.attaching.Lock()
-	defer s.attaching.Unlock()
+	select {
+	case s.attaching <- struct{}{}:
+		defer func() { <-s.attaching }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	s.mu.Lock()
-	has := s.conn == cn
+	has, err := s.conn == cn, s.err
 	s.mu.Unlock()
 	select {
 	case <-s.done:
 		return nil
 	default:
 		if has {
-			return nil
+			return err
 		}
 	}
 	cl, err := cn.send(s.body, s)
@@ -138,28 +148,26 @@ func (s *Subscription) attach(ctx context.Context, cn *conn) error {
 		return err
 	}
 	a := cn.wait(ctx, cl)
-	if a.err == nil && a.failed != nil {
-		a.err = a.failed
-	}
-	s.mu.Lock()
-	s.err = nil
-	if a.failed != nil {
-		s.err = a.failed
-	}
-	if a.err == nil {
-		s.conn, s.id = cn, cl.id
-	}
-	s.mu.Unlock()
-	if a.err != nil {
+	if a.err != nil { // no answer: should one come, it is of no use
 		cn.unsubscribe(cl.id)
 		return a.err
 	}
+	err = nil
+	if a.failed != nil {
+		err = a.failed
+	}
+	s.mu.Lock()
+	s.conn, s.id, s.err = cn, cl.id, err
+	s.mu.Unlock()
 	select {
 	case <-s.done: // in the meantime
 		cn.unsubscribe(cl.id)
 	default:
 	}
-	return nil
+	if err != nil && s.refused != nil {
+		s.refused(err)
+	}
+	return err
 }
 
 // resubscribe gives every subscription to a new connection.

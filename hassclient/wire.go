@@ -60,6 +60,7 @@ func eachMessage(b []byte, fn func(*envelope)) error {
 func (env *envelope) parse(b []byte) error {
 	*env = envelope{}
 	var err error
+	var judged bool
 	eachMember(b, func(key, value []byte) {
 		switch string(key) {
 		case `"id"`:
@@ -75,6 +76,7 @@ func (env *envelope) parse(b []byte) error {
 			env.Type = messageType(value)
 		case `"success"`:
 			env.Success = string(value) == "true"
+			judged = env.Success || string(value) == "false"
 		case `"result"`:
 			env.Result = value
 		case `"error"`:
@@ -87,10 +89,15 @@ func (env *envelope) parse(b []byte) error {
 			env.Version = unquote(value)
 		}
 	})
-	if err == nil && env.Type == "" {
-		err = fmt.Errorf("%w: it has no type", errNotAMessage)
+	switch {
+	case err != nil:
+		return err
+	case env.Type == "":
+		return fmt.Errorf("%w: it has no type", errNotAMessage)
+	case env.Type == "result" && !judged:
+		return fmt.Errorf("%w: a result of neither success nor failure", errNotAMessage)
 	}
-	return err
+	return nil
 }
 
 // messageType is unquote without allocating for the usual two.
