@@ -109,7 +109,9 @@ func (h *HassJWT) loginURL(where *url.URL, repl *caddy.Replacer) *url.URL {
 		h.logger.Error("login does not come to a URL", zap.Error(err))
 		return nil
 	}
-	u = u.JoinPath(loginPath)
+	if u.Path += loginPath; u.RawPath != "" {
+		u.RawPath += loginPath
+	}
 	if strings.EqualFold(u.Host, where.Host) && (where.Path == u.Path || strings.HasPrefix(where.Path, u.Path+"/")) {
 		return nil
 	}
