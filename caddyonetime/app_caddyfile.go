@@ -1,0 +1,251 @@
+package caddyonetime
+
+import (
+	"encoding/json"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("hass_onetime", parseGlobal)
+}
+
+// parseGlobal reads the global option. Syntax:
+//
+//	hass_onetime {
+//		public_url <address>
+//		store      bbolt <path>
+//		house      <text>
+//		contact    <name> <tel:|sms:|mailto:|https:…>
+//		notify     off | [<home>:]<action> {
+//			target <entity…>
+//			data   <key> <value>
+//		}
+//		retention  <duration>
+//	}
+//
+// contact and notify may stand more than once.
+func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
+	d.Next() // the option's name
+	if existing != nil {
+		return nil, d.Err("hass_onetime stands here twice: there is one for all homes and sites")
+	}
+	app := new(App)
+	if err := app.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "hass_onetime", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// UnmarshalCaddyfile reads the block of the global option; see parseGlobal.
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		word := d.Val()
+		if seen[word] && word != "contact" && word != "notify" {
+			return d.Errf("%s stands here twice", word)
+		}
+		seen[word] = true
+
+		var err error
+		switch word {
+		case "public_url":
+			if a.BaseURL, err = onlyArg(d); err == nil && !strings.Contains(a.BaseURL, "{") {
+				if _, bad := checkPublicURL(a.BaseURL); bad != nil {
+					err = d.Errf("public_url: %v", bad)
+				}
+			}
+		case "store":
+			err = a.parseStore(d)
+		case "house":
+			a.House, err = onlyArg(d)
+		case "contact":
+			err = a.parseContact(d)
+		case "notify":
+			err = a.parseNotify(d)
+		case "retention":
+			err = a.parseRetention(d)
+		default:
+			err = d.Errf("hass_onetime knows no %q: public_url, store, house, contact, notify or retention", word)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) parseStore(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	name := d.Val()
+	unm, err := caddyfile.UnmarshalModule(d, "hass_onetime.stores."+name)
+	if err != nil {
+		return err
+	}
+	store, ok := unm.(Store)
+	if !ok {
+		return d.Errf("%s is no store", name)
+	}
+	a.StoreRaw = caddyconfig.JSONModuleObject(store, "module", name, nil)
+	return nil
+}
+
+func (a *App) parseContact(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 2 {
+		return d.ArgErr()
+	}
+	if !strings.Contains(args[0]+args[1], "{") {
+		if err := checkContact(args[0], args[1]); err != nil {
+			return d.Errf("contact: %v", err)
+		}
+	}
+	a.Contacts = append(a.Contacts, Contact{Name: args[0], URL: args[1]})
+	return nil
+}
+
+func (a *App) parseNotify(d *caddyfile.Dispenser) error {
+	what, err := onlyArg(d)
+	if err != nil {
+		return err
+	}
+	if what == "off" && len(a.Notify) > 0 || a.NotifyOff {
+		return d.Err("notify is off, and there is one, too")
+	}
+	if what == "off" {
+		a.NotifyOff = true
+		if d.NextBlock(d.Nesting()) {
+			return d.Errf("notify off takes no %q", d.Val())
+		}
+		return nil
+	}
+
+	n := new(Notify)
+	n.Action = what
+	if home, action, ok := strings.Cut(what, ":"); ok {
+		n.Home, n.Action = home, action
+		if home == "" {
+			return d.Errf("notify: a home's name is missing before the colon of %q", what)
+		}
+	}
+	if !actionShape.MatchString(n.Action) {
+		return d.Errf("notify: %q is no action: write it as notify.send_message", n.Action)
+	}
+	seenTarget := false
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		switch word := d.Val(); word {
+		case "target":
+			if seenTarget {
+				return d.Err("target stands here twice: write all entities behind one")
+			}
+			seenTarget = true
+			if n.Target = d.RemainingArgs(); len(n.Target) == 0 {
+				return d.ArgErr()
+			}
+			for _, t := range n.Target {
+				if !strings.Contains(t, "{") && !entityShape.MatchString(t) {
+					return d.Errf("target: %q is no entity: write it as notify.annas_phone", t)
+				}
+			}
+		case "data":
+			args := d.RemainingArgs()
+			if len(args) != 2 {
+				return d.ArgErr()
+			}
+			if _, ok := n.Data[args[0]]; ok {
+				return d.Errf("data %s stands here twice", args[0])
+			}
+			if n.Data == nil {
+				n.Data = make(map[string]any)
+			}
+			n.Data[args[0]] = dataValue(args[1])
+		default:
+			return d.Errf("notify knows no %q: target or data", word)
+		}
+	}
+	a.Notify = append(a.Notify, n)
+	return nil
+}
+
+// dataValue reads JSON where a value is JSON, such as a number, true, or a list
+// of actions; anything else is a string.
+func dataValue(s string) any {
+	var v any
+	if json.Unmarshal([]byte(s), &v) == nil {
+		return v
+	}
+	return s
+}
+
+var years = regexp.MustCompile(`(\d+)y`)
+
+func (a *App) parseRetention(d *caddyfile.Dispenser) error {
+	arg, err := onlyArg(d)
+	if err != nil {
+		return err
+	}
+	retention, err := parseRetention(arg)
+	if err != nil || retention < time.Hour {
+		return d.Errf("retention: %q is no time of at least an hour, such as 1y, 90d or 12h", arg)
+	}
+	a.Retention = caddy.Duration(retention)
+	return nil
+}
+
+// parseRetention reads a duration as Caddy does, and years of 365 days beside.
+func parseRetention(s string) (time.Duration, error) {
+	var bad error
+	inDays := years.ReplaceAllStringFunc(s, func(y string) string {
+		n, err := strconv.Atoi(y[:len(y)-1])
+		if err != nil || n > 200 {
+			bad = strconv.ErrRange
+		}
+		return strconv.Itoa(n*365) + "d"
+	})
+	if bad != nil {
+		return 0, bad
+	}
+	return caddy.ParseDuration(inDays)
+}
+
+// UnmarshalCaddyfile reads "bbolt [<path>]".
+func (s *BoltStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the module's name
+	if d.NextArg() {
+		s.Path = d.Val()
+	}
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	if d.NextBlock(d.Nesting()) {
+		return d.Errf("store bbolt knows no %q", d.Val())
+	}
+	return nil
+}
+
+// onlyArg is the one argument of the word the dispenser stands at.
+func onlyArg(d *caddyfile.Dispenser) (string, error) {
+	args := d.RemainingArgs()
+	if len(args) != 1 || args[0] == "" {
+		return "", d.ArgErr()
+	}
+	return args[0], nil
+}
+
+// Interface guards
+var (
+	_ caddyfile.Unmarshaler = (*App)(nil)
+	_ caddyfile.Unmarshaler = (*BoltStore)(nil)
+)
