@@ -119,19 +119,29 @@ func (h *HassJWT) loginURL(where *url.URL, repl *caddy.Replacer) *url.URL {
 	return u
 }
 
-// challenge answers a request without a good token. shown says that it had one.
-func (h *HassJWT) challenge(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, shown bool, reason error) error {
+// challenge answers a request without a good token.
+func (h *HassJWT) challenge(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, v *visitor, found finding) error {
 	if view := viewOf(r); view != viewNone {
 		where := externalURL(r)
 		if login := h.loginURL(where, repl); login != nil {
 			if view == viewFrame {
 				return h.framePage(w, r, where)
 			}
-			return h.redirect(w, r, where, login, shown)
+			rounds := 0
+			if found.shown {
+				rounds = h.countRound(w, v, where)
+			}
+			if rounds > maxRounds {
+				return h.refusedPage(w, r, login)
+			}
+			w.Header().Set("Cache-Control", "no-store")
+			w.Header().Set("Location", login.String())
+			w.WriteHeader(http.StatusFound)
+			return nil
 		}
 	}
-	challengeHeader(w, shown)
-	return caddyhttp.Error(http.StatusUnauthorized, reason)
+	challengeHeader(w, found.shown)
+	return caddyhttp.Error(http.StatusUnauthorized, found.err)
 }
 
 // challengeHeader says how to come again (RFC 6750 section 3): with an error only where
@@ -151,27 +161,26 @@ const (
 	roundsAge = 30
 )
 
-// roundsCookie counts the times that a browser came back with a refused cookie.
-func (h *HassJWT) roundsCookie() string { return h.cookie + "_rounds" }
-
-func (h *HassJWT) redirect(w http.ResponseWriter, r *http.Request, where, login *url.URL, shown bool) error {
-	if shown {
-		rounds := 0
-		if c, err := r.Cookie(h.roundsCookie()); err == nil {
-			rounds, _ = strconv.Atoi(c.Value)
+// countRound returns how many times, this one included, a browser has come with
+// a token that is refused, and lets the browser remember it.
+func (h *HassJWT) countRound(w http.ResponseWriter, v *visitor, where *url.URL) int {
+	rounds := 1
+	for _, field := range v.cookie {
+		for more := true; more; {
+			var name, value string
+			_, name, value, field, more = nextPair(field)
+			if n, err := strconv.Atoi(value); err == nil && name == h.rounds && n > 0 && n <= maxRounds {
+				rounds = n + 1
+			}
 		}
-		if rounds >= maxRounds {
-			return h.refusedPage(w, r, login)
-		}
+	}
+	if rounds <= maxRounds {
 		http.SetCookie(w, &http.Cookie{
-			Name: h.roundsCookie(), Value: strconv.Itoa(max(rounds, 0) + 1), Path: "/", MaxAge: roundsAge,
+			Name: h.rounds, Value: strconv.Itoa(rounds), Path: "/", MaxAge: roundsAge,
 			Secure: where.Scheme == "https", HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		})
 	}
-	w.Header().Set("Cache-Control", "no-store")
-	w.Header().Set("Location", login.String())
-	w.WriteHeader(http.StatusFound)
-	return nil
+	return rounds
 }
 
 var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>

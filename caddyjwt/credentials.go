@@ -15,47 +15,45 @@ func bearerToken(field string) (string, bool) {
 	if len(field) < len(scheme) || !strings.EqualFold(field[:len(scheme)], scheme) {
 		return "", false
 	}
-	token := strings.Trim(field[len(scheme):], " \t")
+	token := trim(field[len(scheme):])
 	return token, token != ""
 }
 
-// nextCookie returns the value of the first cookie of that name in a Cookie
-// field, and what of the field is left to look at.
-func nextCookie(field, name string) (value, rest string, ok bool) {
-	for field != "" {
-		var pair string
-		pair, field, _ = strings.Cut(field, ";")
-		if v, is := cookieNamed(pair, name); is {
-			return v, field, true
-		}
+// nextPair cuts the first pair off a Cookie field. White space around names and
+// values is not part of them, nor are quotes around values, as others read them, too.
+func nextPair(field string) (pair, name, value, rest string, more bool) {
+	pair = field
+	if i := strings.IndexByte(field, ';'); i >= 0 {
+		pair, rest, more = field[:i], field[i+1:], true
 	}
-	return "", "", false
+	name = pair
+	if i := strings.IndexByte(pair, '='); i >= 0 {
+		name, value = pair[:i], trim(pair[i+1:])
+	}
+	if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
+		value = value[1 : len(value)-1]
+	}
+	return pair, trim(name), value, rest, more
 }
 
-// cookieNamed returns the value of a cookie pair if it has that name. Names and
-// values may stand between white space, values in quotes, as others read them, too.
-func cookieNamed(pair, name string) (string, bool) {
-	n, v, _ := strings.Cut(pair, "=")
-	if trim(n) != name {
-		return "", false
+func trim(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
 	}
-	v = trim(v)
-	if len(v) > 1 && v[0] == '"' && v[len(v)-1] == '"' {
-		v = v[1 : len(v)-1]
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
 	}
-	return v, true
+	return s
 }
 
-func trim(s string) string { return strings.Trim(s, " \t") }
-
-// removeCookie takes every cookie of that name out of a request's header and
+// removeCookies takes every cookie that is ours out of a request's header and
 // leaves the others as they are, byte for byte. The slices that were there are
 // not written to.
-func removeCookie(h http.Header, name string) {
+func removeCookies(h http.Header, ours func(name string) bool) {
 	fields := h["Cookie"]
 	var kept []string
 	for i, field := range fields {
-		_, _, found := nextCookie(field, name)
+		rest, found := withoutCookies(field, ours)
 		if !found {
 			if kept != nil {
 				kept = append(kept, field)
@@ -65,8 +63,8 @@ func removeCookie(h http.Header, name string) {
 		if kept == nil {
 			kept = append(make([]string, 0, len(fields)), fields[:i]...)
 		}
-		if field = withoutCookie(field, name); field != "" {
-			kept = append(kept, field)
+		if rest != "" {
+			kept = append(kept, rest)
 		}
 	}
 	switch {
@@ -78,24 +76,31 @@ func removeCookie(h http.Header, name string) {
 	}
 }
 
-func withoutCookie(field, name string) string {
+func withoutCookies(field string, ours func(name string) bool) (kept string, found bool) {
+	rest, first := field, true
 	var b strings.Builder
-	first := true
 	for more := true; more; {
-		var pair string
-		pair, field, more = strings.Cut(field, ";")
-		if _, is := cookieNamed(pair, name); is {
-			continue
-		}
-		if first {
-			pair = strings.TrimLeft(pair, " \t")
-		} else {
+		var pair, name string
+		at := len(field) - len(rest)
+		pair, name, _, rest, more = nextPair(rest)
+		switch {
+		case ours(name):
+			if !found {
+				found = true
+				b.Grow(len(field) - len(pair))
+				b.WriteString(strings.TrimSuffix(field[:at], ";"))
+				first = at == 0
+			}
+		case !found:
+		case first:
+			b.WriteString(strings.TrimLeft(pair, " \t"))
+			first = false
+		default:
 			b.WriteByte(';')
+			b.WriteString(pair)
 		}
-		b.WriteString(pair)
-		first = false
 	}
-	return b.String()
+	return b.String(), found
 }
 
 // removeBearer takes the Authorization fields that hold token out of a header.

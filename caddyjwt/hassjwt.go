@@ -98,6 +98,7 @@ type HassJWT struct {
 	KeepToken bool `json:"keep_token,omitempty"`
 
 	login, cookie string // with placeholders replaced; login may have those of requests left
+	rounds        string // the cookie that counts redirects
 	keys          KeySource
 	release       func() error
 	checks        checks
@@ -202,6 +203,7 @@ func (h *HassJWT) settle() error {
 		return settled
 	}
 	h.checks.rules.allow, h.checks.rules.deny = rules("allow", h.Allow), rules("deny", h.Deny)
+	h.rounds = h.cookie + "_rounds"
 	h.checks.now = time.Now
 	h.login = repl.ReplaceKnown(h.Login, "")
 
@@ -257,11 +259,9 @@ func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	visitor := visitorOf(r, repl)
 
 	found := h.identify(visitor)
-	if !h.KeepToken {
-		removeCookie(r.Header, h.cookie)
-		if found.bearer != "" {
-			removeBearer(r.Header, found.bearer)
-		}
+	removeCookies(r.Header, h.isOurs)
+	if found.bearer != "" && !h.KeepToken {
+		removeBearer(r.Header, found.bearer)
 	}
 
 	switch {
@@ -270,7 +270,7 @@ func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case found.who == nil:
 		h.logRefused(r, found)
 		visitor.becomes(nil, repl)
-		return h.challenge(w, r, repl, found.shown, found.err)
+		return h.challenge(w, r, repl, visitor, found)
 	case !found.who.allowed:
 		visitor.becomes(nil, repl)
 		repl.Set("http.auth.candidate.id", found.who.subject)
@@ -282,8 +282,12 @@ func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	default:
 		visitor.becomes(found.who, repl)
 	}
-	removeCookie(r.Header, h.roundsCookie())
 	return next.ServeHTTP(w, r)
+}
+
+// isOurs says whether a cookie is not for the service behind.
+func (h *HassJWT) isOurs(cookie string) bool {
+	return cookie == h.cookie && !h.KeepToken || cookie == h.rounds
 }
 
 var (
@@ -327,15 +331,12 @@ func (h *HassJWT) identify(v *visitor) finding {
 		}
 	}
 	for _, field := range v.cookie {
-		for {
-			token, rest, ok := nextCookie(field, h.cookie)
-			if !ok {
-				break
-			}
-			if token != "" && try(token) {
+		for more := true; more; {
+			var name, token string
+			_, name, token, field, more = nextPair(field)
+			if name == h.cookie && token != "" && try(token) {
 				return f
 			}
-			field = rest
 		}
 	}
 	return f

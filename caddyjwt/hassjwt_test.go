@@ -489,7 +489,7 @@ func TestThreat15_NoRedirectLoop(t *testing.T) {
 	}
 	for _, value := range []string{"-5", "x", "99999999999999999999"} {
 		r := get("https://a.example.com/", "Accept: text/html", "Cookie: jwt_access_token=x; jwt_access_token_rounds="+value)
-		if got := serve(t, h, r).status(); got != http.StatusFound && value != "99999999999999999999" {
+		if got := serve(t, h, r).status(); got != http.StatusFound {
 			t.Errorf("count %q: %d", value, got)
 		}
 	}
@@ -660,7 +660,7 @@ func TestConfigurationErrors(t *testing.T) {
 func BenchmarkCookie(b *testing.B) {
 	k := newEC(b, elliptic.P256())
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
-	const batch = 1000
+	const batch = 64
 	run := func(b *testing.B, token func(i int) string) {
 		h := newHandler(b, &HassJWT{Allow: []Rule{{"roles", []string{"user"}}}}, k)
 		h.checks.now = time.Now

@@ -70,11 +70,12 @@ const visitorVar = "hass_jwt.visitor"
 // visitorOf returns the visitor of a request. From then on every placeholder
 // below userPrefix is known.
 func visitorOf(r *http.Request, repl *caddy.Replacer) *visitor {
-	if v, ok := caddyhttp.GetVar(r.Context(), visitorVar).(*visitor); ok {
+	vars := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	if v, ok := vars[visitorVar].(*visitor); ok {
 		return v
 	}
 	v := &visitor{cookie: r.Header["Cookie"], authorization: r.Header["Authorization"]}
-	caddyhttp.SetVar(r.Context(), visitorVar, v)
+	vars[visitorVar] = v
 	repl.Map(v.placeholder)
 	return v
 }
