@@ -59,6 +59,12 @@ func init() { // here: some of them refer to each other
 		"config/floor_registry/list":              {handle: query(func(*conn) any { return []any{} })},
 		"config/label_registry/list":              {handle: query(func(*conn) any { return []any{} })},
 		"http/config":                             {admin: true, handle: query((*conn).httpConfig)},
+		"trace/list": {admin: true, rules: map[string]rule{
+			"domain": {required: true, check: isString}, "item_id": {check: isString},
+		}, handle: traceList},
+		"trace/contexts": {admin: true, rules: map[string]rule{
+			"domain": {check: isString}, "item_id": {check: isString},
+		}, handle: traceContexts},
 		"auth/long_lived_access_token": {rules: map[string]rule{
 			"client_name": {required: true, check: isString}, "client_icon": {check: isString}, "lifespan": {required: true, check: isNumber},
 		}, handle: longLivedToken},
@@ -397,7 +403,10 @@ func servicesForTarget(c *conn, id int, msg map[string]any) bool {
 }
 
 func (c *conn) listUsers() any {
-	list := []any{}
+	list := []any{map[string]any{
+		"id": c.home.contentUser, "username": nil, "name": "Home Assistant Content", "is_owner": false, "is_active": true, "local_only": false,
+		"system_generated": true, "group_ids": []string{"system-read-only"}, "credentials": []any{},
+	}}
 	for _, u := range c.home.users {
 		group := "system-users"
 		if u.admin {

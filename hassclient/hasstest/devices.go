@@ -141,7 +141,7 @@ func deviceServices() []*service {
 			}
 			return scriptOn(c, e)
 		}},
-		{domain: "script", name: "reload", admin: true, fields: map[string]field{}, run: nothing},
+		{domain: "script", name: "reload", fields: map[string]field{}, run: nothing},
 
 		{domain: "weather", name: "get_forecasts", ofEntity: true, response: responseOnly,
 			fields: map[string]field{"type": {required: true, check: checkForecast}}, act: forecast},
@@ -176,13 +176,12 @@ func switchTo(state string) func(*call, *entity) (any, *failure) {
 
 func turnLock(moving, arrived string) func(*call, *entity) (any, *failure) {
 	return func(c *call, e *entity) (any, *failure) {
-		switch e.shown.EntityID {
-		case gardenGate:
+		id, end := e.shown.EntityID, arrived
+		if id == gardenGate {
 			return turnGate(c, arrived)
-		case "lock.poorly_installed_door":
-			if arrived == "locked" {
-				arrived = "jammed"
-			}
+		}
+		if id == "lock.poorly_installed_door" && arrived == "locked" {
+			end = "jammed"
 		}
 		c.set(e, moving, nil)
 		if !c.home.noDelays {
@@ -190,7 +189,7 @@ func turnLock(moving, arrived string) func(*call, *entity) (any, *failure) {
 				return nil, err
 			}
 		}
-		c.set(e, arrived, nil)
+		c.set(e, end, nil)
 		return nil, nil
 	}
 }

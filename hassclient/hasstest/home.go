@@ -41,31 +41,32 @@ type Home struct {
 	ctx      context.Context // until Close
 	cancel   context.CancelFunc
 
-	mu         sync.Mutex
-	closed     bool
-	stopped    bool
-	power      context.Context // until Stop: what runs in the home
-	powerOff   context.CancelFunc
-	entities   map[string]*entity
-	order      []string // of the entities
-	areas      []area
-	services   map[string]map[string]*service
-	scripts    map[string]*script
-	conns      map[*conn]struct{}
-	watchers   map[*watcher]struct{}
-	listeners  map[*changesOf]struct{}
-	users      []*user
-	refresh    map[string]*refreshToken // by id
-	flows      map[string]*loginFlow
-	codes      map[string]authCode
-	calls      []Call
-	events     []Event
-	notices    []Notification
-	extra      []func() // of options, when the rest stands
-	faults     faults
-	healed     chan struct{} // closed by Heal
-	adminToken string
-	userToken  string
+	mu          sync.Mutex
+	closed      bool
+	stopped     bool
+	power       context.Context // until Stop: what runs in the home
+	powerOff    context.CancelFunc
+	entities    map[string]*entity
+	order       []string // of the entities
+	areas       []area
+	services    map[string]map[string]*service
+	scripts     map[string]*script
+	conns       map[*conn]struct{}
+	watchers    map[*watcher]struct{}
+	listeners   map[*changesOf]struct{}
+	users       []*user
+	refresh     map[string]*refreshToken // by id
+	flows       map[string]*loginFlow
+	codes       map[string]authCode
+	calls       []Call
+	events      []Event
+	notices     []Notification
+	extra       []func() // of options, when the rest stands
+	faults      faults
+	healed      chan struct{} // closed by Heal
+	adminToken  string
+	contentUser string // the id of Home Assistant's own user
+	userToken   string
 }
 
 type area struct{ id, name, icon string }
@@ -111,18 +112,19 @@ func ForBenchmarks() Option { return func(h *Home) { h.free = true } }
 // httptest does; with [WithListener] that cannot happen.
 func New(opts ...Option) *Home {
 	h := &Home{
-		clock:     systemClock{},
-		proxies:   []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
-		entities:  map[string]*entity{},
-		scripts:   map[string]*script{},
-		conns:     map[*conn]struct{}{},
-		watchers:  map[*watcher]struct{}{},
-		listeners: map[*changesOf]struct{}{},
-		refresh:   map[string]*refreshToken{},
-		flows:     map[string]*loginFlow{},
-		codes:     map[string]authCode{},
-		healed:    make(chan struct{}),
-		config:    defaultConfig(),
+		clock:       systemClock{},
+		proxies:     []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+		entities:    map[string]*entity{},
+		scripts:     map[string]*script{},
+		conns:       map[*conn]struct{}{},
+		watchers:    map[*watcher]struct{}{},
+		listeners:   map[*changesOf]struct{}{},
+		refresh:     map[string]*refreshToken{},
+		flows:       map[string]*loginFlow{},
+		codes:       map[string]authCode{},
+		healed:      make(chan struct{}),
+		config:      defaultConfig(),
+		contentUser: newID(),
 	}
 	for _, opt := range opts {
 		opt(h)

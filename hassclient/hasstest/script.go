@@ -25,6 +25,8 @@ type script struct {
 	Script
 	name string
 	runs map[*scriptRun]context.CancelFunc // that are under way
+
+	traces []*trace // the last runs, oldest first
 }
 
 // WithScript adds a script to the home, or replaces one.
@@ -109,7 +111,9 @@ func scriptOff(c *call, e *entity) (any, *failure) {
 func (h *Home) runScript(c *call, s *script, variables map[string]any) (any, *failure) {
 	power, cancel := context.WithCancel(c.power)
 	defer cancel()
-	run := &scriptRun{home: h, power: power, ctx: c.ctx, user: c.user, blocked: c.blocked, variables: maps.Clone(variables)}
+	run := &scriptRun{
+		home: h, power: power, ctx: c.ctx, user: c.user, blocked: c.blocked, variables: maps.Clone(variables), execution: "finished",
+	}
 	show := func(attributes map[string]any) {
 		state := "off"
 		if len(s.runs) > 0 {
@@ -124,18 +128,23 @@ func (h *Home) runScript(c *call, s *script, variables map[string]any) (any, *fa
 		return nil, nil
 	}
 	s.runs[run] = cancel
+	t := &trace{runID: newID(), contextID: c.ctx.ID, start: h.clock.Now()}
+	if s.traces = append(s.traces, t); len(s.traces) > traces {
+		s.traces = s.traces[1:]
+	}
 	show(map[string]any{"last_triggered": isoTime(h.clock.Now())})
 	h.mu.Unlock()
-	defer func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		delete(s.runs, run)
-		show(map[string]any{})
-	}()
 	_, err := run.steps(s.Sequence)
-	if err != nil && power.Err() != nil && c.power.Err() == nil {
-		return nil, nil // turned off
+	if power.Err() != nil && c.power.Err() == nil {
+		err, run.execution = nil, "cancelled" // turned off
+	} else if err != nil {
+		run.execution = "error"
 	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(s.runs, run)
+	t.finish, t.lastStep, t.execution = h.clock.Now(), run.lastStep, run.execution
+	show(map[string]any{})
 	return run.answer, err
 }
 
@@ -154,12 +163,15 @@ type scriptRun struct {
 	user      *user
 	blocked   func()
 	variables map[string]any
-	answer    any // of stop with response_variable
+	answer    any    // of stop with response_variable
+	execution string // for the trace
+	lastStep  string
 }
 
 // steps runs a sequence; true: it was ended by a stop.
 func (r *scriptRun) steps(sequence []any) (stopped bool, err *failure) {
 	for i, v := range sequence {
+		r.execution, r.lastStep = "finished", "sequence/"+strconv.Itoa(i)
 		if r.power.Err() != nil {
 			return true, homeError("Home Assistant is stopping")
 		}
@@ -206,9 +218,15 @@ func (r *scriptRun) step(i int, step map[string]any) (stopped bool, err *failure
 		if name := text(step["response_variable"]); name != "" {
 			r.answer = r.variables[name]
 		}
+		if step["error"] == true {
+			r.execution = "aborted"
+		}
 		return true, nil
 	case "condition":
-		return !r.holds(step), nil
+		if !r.holds(step) {
+			r.execution = "aborted"
+			return true, nil
+		}
 	case "if":
 		branch := step["then"]
 		for _, condition := range ensureList(step["if"]) {

@@ -13,7 +13,6 @@ import (
 type invalid struct {
 	message, path string
 	got           any
-	whole         bool // got is the whole message
 }
 
 // humanized renders it as Home Assistant answers a message that it cannot
@@ -69,6 +68,9 @@ type rule struct {
 
 // checkMessage looks at a command's message as its schema does.
 func checkMessage(m map[string]any, rules map[string]rule) *invalid {
+	if rules == nil && len(m) > 2 {
+		return &invalid{message: "extra keys not allowed", got: m}
+	}
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		if k == "id" || k == "type" {
 			continue
@@ -153,7 +155,7 @@ func checkEntityIDs(v any, all bool) string {
 func isTarget(v any, path string) *invalid {
 	m, ok := v.(map[string]any)
 	if !ok {
-		return &invalid{message: "expected a dictionary", path: path, got: v}
+		return &invalid{message: "expected a mapping", path: path, got: v}
 	}
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		at := path + "." + k
@@ -174,7 +176,7 @@ func isTarget(v any, path string) *invalid {
 func isSelection(v any, path string) *invalid {
 	m, ok := v.(map[string]any)
 	if !ok {
-		return &invalid{message: "expected a dictionary", path: path, got: v}
+		return &invalid{message: "expected a mapping", path: path, got: v}
 	}
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		if !slices.Contains(targetKeys, k) {

@@ -237,9 +237,15 @@ func (c *conn) authenticate() bool {
 		c.send(mustJSON(map[string]any{"type": "auth_invalid", "message": message}))
 		return false
 	}
-	var m map[string]any
-	if json.Unmarshal(b, &m) != nil {
+	var v any
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if d.Decode(&v) != nil {
 		return false
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		return refuse("Auth message incorrectly formatted: expected a mapping. Got " + repr(v))
 	}
 	if bad := checkMessage(m, map[string]rule{"access_token": {check: isString}, "api_password": {check: isString}}); bad != nil || m["type"] != "auth" {
 		if bad == nil {
