@@ -66,10 +66,23 @@ func sound(ctx context.Context, source *bolt.Tx) (id string, err error) {
 	if id, err = checkMeta(meta); err != nil {
 		return "", err
 	}
-	for err := range source.Check() {
-		return "", fmt.Errorf("the copy is damaged: %w", err)
+	if err := whole(source); err != nil {
+		return "", err
 	}
 	return id, ctx.Err()
+}
+
+// whole compares what a database says of its size with its file. Reading past
+// the end of a truncated one faults.
+func whole(btx *bolt.Tx) error {
+	info, err := os.Stat(btx.DB().Path())
+	if err != nil {
+		return err
+	}
+	if info.Size() < btx.Size() {
+		return fmt.Errorf("it is truncated: %d of %d bytes are there", info.Size(), btx.Size())
+	}
+	return nil
 }
 
 func replace(ctx context.Context, to, from *bolt.Tx, name []byte) error {
@@ -91,9 +104,6 @@ func replace(ctx context.Context, to, from *bolt.Tx, name []byte) error {
 	return source.ForEach(func(k, v []byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
-		}
-		if v == nil {
-			v = []byte{}
 		}
 		return b.Put(k, v)
 	})

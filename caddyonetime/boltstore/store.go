@@ -77,7 +77,7 @@ func open(path string, timeout time.Duration) (s *Store, err error) {
 	s = &Store{
 		path:  path,
 		db:    db,
-		calls: make(chan *call),
+		calls: make(chan *call, batchSize),
 		done:  make(chan struct{}),
 	}
 	if err := db.Update(s.prepare); err != nil {
@@ -109,6 +109,9 @@ func cannotOpen(path string, err error) error {
 
 // prepare makes the buckets of a new store and checks the format of an old one.
 func (s *Store) prepare(btx *bolt.Tx) error {
+	if err := whole(btx); err != nil {
+		return err
+	}
 	meta := btx.Bucket(bucketMeta)
 	if meta != nil {
 		id, err := checkMeta(meta)
