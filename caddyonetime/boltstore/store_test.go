@@ -88,15 +88,21 @@ func TestUpdatesShareACommit(t *testing.T) {
 	s.fault = func(step string) error {
 		if step == "commit" {
 			commits++
-			if commits == 1 {
-				<-gate
-			}
 		}
 		return nil
 	}
 	var wg sync.WaitGroup
 	wg.Add(1)
-	go func() { defer wg.Done(); _ = s.Update(func(tx onetime.Tx) error { return tx.SetPaused(true) }) }()
+	running := make(chan struct{})
+	go func() {
+		defer wg.Done()
+		_ = s.Update(func(tx onetime.Tx) error {
+			close(running)
+			<-gate
+			return tx.SetPaused(true)
+		})
+	}()
+	<-running
 	for i := range 64 {
 		wg.Add(1)
 		go func() {
@@ -119,13 +125,13 @@ func TestUpdatesShareACommit(t *testing.T) {
 			}
 		}()
 	}
-	// While the first commit is held up, the others gather.
-	for len(s.calls) < 60 {
+	// While the first is held up, the others gather.
+	for len(s.calls) < 64 {
 		time.Sleep(time.Millisecond)
 	}
 	close(gate)
 	wg.Wait()
-	if commits > 6 {
+	if commits > 3 {
 		t.Errorf("%d commits for 33 writes that came together", commits)
 	}
 	_ = s.View(func(tx onetime.Tx) error {
