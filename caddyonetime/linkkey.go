@@ -117,6 +117,30 @@ func (k *linkKey) bytes() []byte {
 	return k.key
 }
 
+// LinkKeyName is the key in Caddy's storage under which the store's link key is
+// kept.
+func (a *App) LinkKeyName(ctx context.Context) (string, error) {
+	e, release, err := a.hold(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	return linkKeyName(e.store.ID()), nil
+}
+
+// LinkKeyLost reports whether the store had links and Caddy's storage no key for
+// them when the store was opened, so that those links are dead.
+func (a *App) LinkKeyLost(ctx context.Context) (bool, error) {
+	e, release, err := a.hold(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	e.linkKey.mu.Lock()
+	defer e.linkKey.mu.Unlock()
+	return e.linkKey.lost, nil
+}
+
 func linkKeyName(storeID string) string { return path.Join(linkKeys, storeID) }
 
 // readLinkKey returns the key of a store, or an error that is fs.ErrNotExist.
