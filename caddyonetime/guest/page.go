@@ -47,6 +47,8 @@ type static struct {
 	Name, About            string // of the document, for messengers
 	Style, Script, Favicon string
 	More, Less, Yes, No    template.HTML
+	NowHere, NonceHere     string
+	header                 []string
 }
 
 var statics = func() map[*words.Language]*static {
@@ -58,6 +60,8 @@ var statics = func() map[*words.Language]*static {
 			Style: styleName, Script: scriptNames[l], Favicon: faviconName,
 			More: say(l, "message.more"), Less: say(l, "message.less"),
 			Yes: say(l, "ask.yes"), No: say(l, "ask.no"),
+			NowHere: nowHere, NonceHere: nonceHere,
+			header: []string{l.Tag()},
 		}
 	}
 	return m
@@ -81,7 +85,6 @@ type quote struct {
 type item struct {
 	To    string // where the form goes
 	Name  string
-	Nonce string
 	Icon  template.HTML
 	Label template.HTML
 
@@ -92,7 +95,6 @@ type item struct {
 	Text  template.HTML // instead of a button
 	Left  template.HTML // below it
 	Until int64         // the script keeps it back until then, in milliseconds
-	In    string        // what it says meanwhile: a key of the script's words
 	Late  bool          // the script shows it after three seconds
 }
 
@@ -311,7 +313,7 @@ func (s *saying) item(a *onetime.ActionView) item {
 		}
 		return it
 	}
-	it.To, it.Nonce = s.r.root+s.r.segment, newNonce()
+	it.To = s.r.root + s.r.segment
 	it.Ask = a.Confirm == onetime.ConfirmAsk
 	if it.Ask {
 		it.Question = say(s.l, askOf(a.Kind))

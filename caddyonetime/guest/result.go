@@ -118,7 +118,7 @@ func (s *saying) notSent(res *result, a *onetime.ActionView) {
 		}
 	}
 	if until := res.At.Add(tryAgainAfter); !a.Reachable && until.After(s.v.Now) {
-		it.Until, it.In = until.UnixMilli(), "again"
+		it.Until = until.UnixMilli()
 	}
 	s.Items = append(s.Items, it)
 	s.others(a)
