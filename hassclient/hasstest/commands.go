@@ -62,6 +62,9 @@ func init() { // here: some of them refer to each other
 		"trace/list": {admin: true, rules: map[string]rule{
 			"domain": {required: true, check: isString}, "item_id": {check: isString},
 		}, handle: traceList},
+		"trace/get": {admin: true, rules: map[string]rule{
+			"domain": {required: true, check: isString}, "item_id": {required: true, check: isString}, "run_id": {required: true, check: isString},
+		}, handle: traceGet},
 		"trace/contexts": {admin: true, rules: map[string]rule{
 			"domain": {check: isString}, "item_id": {check: isString},
 		}, handle: traceContexts},

@@ -123,27 +123,28 @@ func (h *Home) runScript(c *call, s *script, variables map[string]any) (any, *fa
 		h.update(c.ctx, "script."+s.name, state, attributes)
 	}
 	h.mu.Lock()
+	t := &trace{runID: newID(), ctx: c.ctx, start: h.clock.Now()}
+	if s.traces = append(s.traces, t); len(s.traces) > traces {
+		s.traces = s.traces[1:]
+	}
 	if n := len(s.runs); n > 0 && (s.Mode != "parallel" || n >= s.Max) {
+		t.finish, t.execution = t.start, map[bool]string{true: "failed_max_runs", false: "failed_single"}[s.Mode == "parallel"]
 		h.mu.Unlock()
 		return nil, nil
 	}
 	s.runs[run] = cancel
-	t := &trace{runID: newID(), contextID: c.ctx.ID, start: h.clock.Now()}
-	if s.traces = append(s.traces, t); len(s.traces) > traces {
-		s.traces = s.traces[1:]
-	}
 	show(map[string]any{"last_triggered": isoTime(h.clock.Now())})
 	h.mu.Unlock()
 	_, err := run.steps(s.Sequence)
 	if power.Err() != nil && c.power.Err() == nil {
 		err, run.execution = nil, "cancelled" // turned off
 	} else if err != nil {
-		run.execution = "error"
+		run.execution, run.last = "error", map[string]any{"error": err.message}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(s.runs, run)
-	t.finish, t.lastStep, t.execution = h.clock.Now(), run.lastStep, run.execution
+	t.finish, t.lastStep, t.execution, t.last = h.clock.Now(), run.lastStep, run.execution, run.last
 	show(map[string]any{})
 	return run.answer, err
 }
@@ -166,6 +167,7 @@ type scriptRun struct {
 	answer    any    // of stop with response_variable
 	execution string // for the trace
 	lastStep  string
+	last      map[string]any
 }
 
 // steps runs a sequence; true: it was ended by a stop.
@@ -218,6 +220,7 @@ func (r *scriptRun) step(i int, step map[string]any) (stopped bool, err *failure
 		if name := text(step["response_variable"]); name != "" {
 			r.answer = r.variables[name]
 		}
+		r.last = map[string]any{"result": map[string]any{"stop": step["stop"], "error": step["error"] == true}}
 		if step["error"] == true {
 			r.execution = "aborted"
 		}
