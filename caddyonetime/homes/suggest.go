@@ -28,7 +28,9 @@ func didYouMean(wrong string, names []string) string {
 	}
 	var like []string
 	for _, c := range found[:min(3, len(found))] {
-		like = append(like, "`"+c.name+"`")
+		if c.distance == found[0].distance {
+			like = append(like, "`"+c.name+"`")
+		}
 	}
 	return ": did you mean " + strings.Join(like, " or ") + "?"
 }

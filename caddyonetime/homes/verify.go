@@ -2,7 +2,6 @@ package homes
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 	"github.com/caddy-hass/caddy-hass/hassclient"
@@ -15,10 +14,9 @@ const (
 	codeJammed  = "jammed"
 )
 
-// verify doubts a success. Home Assistant reports one for a script that was stopped
-// with an error (`stop` with `error: true`), that was not started because it runs
-// already, or in which a condition was not met, and for a lock that jammed. Only
-// reading is done here; where nobody can tell, a success stays one.
+// verify doubts a success. Home Assistant reports one for a lock that jammed, and for a
+// sequence in which a script was stopped with an error or was not started because it
+// runs already. Only reading is done here; where nobody can tell, a success stays one.
 func (h *home) verify(ctx context.Context, d *onetime.Definition, r hassclient.Result) hassclient.Result {
 	if r.Outcome != hassclient.Done {
 		return r
@@ -30,6 +28,9 @@ func (h *home) verify(ctx context.Context, d *onetime.Definition, r hassclient.R
 		if why := h.jammed(ctx, c); why != "" {
 			r.Outcome, r.Code, r.Message = hassclient.Failed, codeJammed, why
 			return r
+		}
+		if d.Single != nil {
+			continue
 		}
 		if why := h.stopped(ctx, c, r.ContextID); why != "" {
 			r.Outcome, r.Code, r.Message = hassclient.Failed, codeStopped, why
@@ -61,13 +62,13 @@ func (h *home) jammed(ctx context.Context, c *onetime.Call) string {
 	return ""
 }
 
-// stopped asks for the trace of the script that was run in a context. Only an
-// administrator's token may: for another, "" is all that is known.
+// stopped looks at the traces of a script that a sequence called. A call of a script
+// alone is looked at by the client.
 func (h *home) stopped(ctx context.Context, c *onetime.Call, contextID string) string {
 	script, ok := c.Script()
 	user, known := h.client.User()
 	if !ok || contextID == "" || !known || !user.IsAdmin {
-		return ""
+		return "" // only administrators may see traces
 	}
 	item := map[string]any{"domain": "script", "item_id": script}
 	var runs map[string]struct {
@@ -76,34 +77,23 @@ func (h *home) stopped(ctx context.Context, c *onetime.Call, contextID string) s
 	if h.client.Query(ctx, "trace/contexts", item, &runs) != nil {
 		return ""
 	}
-	run, ok := runs[contextID]
-	if !ok {
-		return ""
-	}
-	var trace struct {
+	var traces []struct {
+		RunID     string `json:"run_id"`
 		Execution string `json:"script_execution"`
-		LastStep  string `json:"last_step"`
-		Trace     map[string][]struct {
-			Error string `json:"error"`
-		} `json:"trace"`
 	}
-	item["run_id"] = run.RunID
-	if h.client.Query(ctx, "trace/get", item, &trace) != nil {
+	if h.client.Query(ctx, "trace/list", item, &traces) != nil {
 		return ""
 	}
-	name := "script." + script
-	switch trace.Execution {
-	case "aborted":
-		for _, step := range trace.Trace[trace.LastStep] {
-			if step.Error != "" {
-				return fmt.Sprintf("%s was stopped with an error: %s", name, step.Error)
-			}
+	for _, t := range traces {
+		if t.RunID != runs[contextID].RunID {
+			continue
 		}
-		return name + " ended before its last step: a condition was not met, or it waited in vain"
-	case "cancelled":
-		return name + " was stopped while it ran"
-	case "failed_single", "failed_max_runs", "disallowed_recursion_detected":
-		return name + " was not started, because it was running already"
+		switch t.Execution {
+		case "aborted", "cancelled":
+			return "script." + script + " ended before its last step: it was stopped with an error, or a condition was not met"
+		case "failed_single", "failed_max_runs", "disallowed_recursion_detected":
+			return "script." + script + " was not started, because it was running already"
+		}
 	}
 	return ""
 }
