@@ -24,6 +24,11 @@ type ServiceCall struct {
 // CallAction calls a service, once, and waits until Home Assistant has answered,
 // which it does when the service is done, or until ctx ends.
 //
+// Home Assistant says that a script is done even if it stopped with an error, or
+// did not begin because it was running already. Where the token is an
+// administrator's, the script's trace is looked at, and such a run is Failed or
+// Rejected, with a code such as "script_aborted" or "script_failed_single".
+//
 // Rejected is for errors that Home Assistant raises before it acts. From a
 // service that runs steps of its own, a script for instance, the same errors may
 // come from a later step: then they are Failed.
@@ -32,7 +37,11 @@ func (c *Client) CallAction(ctx context.Context, sc ServiceCall) Result {
 	if err != nil {
 		return unsendable(err)
 	}
-	return c.act(ctx, body, sc.judge)
+	r, cn := c.act(ctx, body, sc.judge)
+	if r.Outcome == Done && strings.EqualFold(sc.Domain, "script") && sc.runsSteps() {
+		r = cn.ran(ctx, strings.ToLower(sc.Service), r)
+	}
+	return r
 }
 
 func (sc *ServiceCall) encode() (b []byte, err error) {
@@ -141,7 +150,8 @@ func (c *Client) ExecuteScript(ctx context.Context, sequence []any, variables ma
 	if err != nil {
 		return unsendable(err)
 	}
-	return c.act(ctx, body, judgeScript)
+	r, _ := c.act(ctx, body, judgeScript)
+	return r
 }
 
 func judgeScript(e *CommandError) Outcome {
@@ -150,22 +160,29 @@ func judgeScript(e *CommandError) Outcome {
 		return Rejected
 	case CodeInvalidFormat:
 		// Of the command as a whole, or from a service within. Only the
-		// former names the place in the command.
-		if strings.Contains(e.Message, "data['sequence']") || strings.Contains(e.Message, "data['variables']") {
-			return Rejected
+		// former names a place in the command: as 'sequence[0]', or as
+		// data['sequence'][0] in older homes.
+		for _, place := range []string{"at 'sequence", "at 'variables", "@ data['sequence']", "@ data['variables']"} {
+			if strings.Contains(e.Message, place) {
+				return Rejected
+			}
 		}
 	}
 	return Failed
 }
 
 // act sends a command that makes the home do something, and says what came of it.
-func (c *Client) act(ctx context.Context, body []byte, judge func(*CommandError) Outcome) Result {
+func (c *Client) act(ctx context.Context, body []byte, judge func(*CommandError) Outcome) (Result, *conn) {
 	cn := c.conn.Load()
 	if cn == nil {
 		err := c.notConnected()
-		return Result{Outcome: NotSent, Code: CodeNotConnected, Message: err.Error(), Err: err}
+		return Result{Outcome: NotSent, Code: CodeNotConnected, Message: err.Error(), Err: err}, nil
 	}
-	a := cn.do(ctx, body)
+	return cn.do(ctx, body).outcome(judge), cn
+}
+
+// outcome is what an answer says of a call that was to make the home do something.
+func (a answer) outcome(judge func(*CommandError) Outcome) Result {
 	if a.failed != nil {
 		return Result{Outcome: judge(a.failed), Code: a.failed.Code, Message: a.failed.Message}
 	}

@@ -72,8 +72,10 @@ func TestOutcomeOfErrors(t *testing.T) {
 	}{
 		{CodeUnauthorized, "Unauthorized", Rejected},
 		{CodeUnknownCommand, "Unknown command.", Rejected},
-		{CodeInvalidFormat, "Unknown action at data['sequence'][0]. Got 'x'", Rejected},
-		{CodeInvalidFormat, "required key not provided at data['entity_id']", Failed},
+		{CodeInvalidFormat, "Unable to determine action at 'sequence[0]'. Got {'nonsense': 1}", Rejected},
+		{CodeInvalidFormat, "Unable to determine action @ data['sequence'][0]. Got None", Rejected},
+		{CodeInvalidFormat, "not a valid option at 'colour'. Got None", Failed},
+		{CodeInvalidFormat, "required key not provided @ data['entity_id']. Got None", Failed},
 		{CodeServiceValidation, "Service a.b not found", Failed},
 		{CodeHomeAssistantError, "Unauthorized", Failed},
 		{CodeNotFound, "", Failed},
