@@ -1,6 +1,7 @@
 package hasstest_test
 
 import (
+	"context"
 	"encoding/json"
 	"flag"
 	"net/http"
@@ -75,9 +76,10 @@ func (h aHome) token(as string) string {
 
 // socket is an open WebSocket of a home.
 type socket struct {
-	t  *testing.T
-	ws *websocket.Conn
-	id int
+	t   *testing.T
+	ctx context.Context
+	ws  *websocket.Conn
+	id  int
 }
 
 func (h aHome) dial(t *testing.T) *socket {
@@ -88,7 +90,7 @@ func (h aHome) dial(t *testing.T) *socket {
 	}
 	ws.SetReadLimit(-1)
 	t.Cleanup(func() { _ = ws.CloseNow() })
-	return &socket{t: t, ws: ws}
+	return &socket{t: t, ctx: t.Context(), ws: ws}
 }
 
 // login opens a WebSocket and shows a token.
@@ -114,14 +116,14 @@ func (s *socket) send(v any) {
 
 func (s *socket) sendRaw(text string) {
 	s.t.Helper()
-	if err := s.ws.Write(s.t.Context(), websocket.MessageText, []byte(text)); err != nil {
+	if err := s.ws.Write(s.ctx, websocket.MessageText, []byte(text)); err != nil {
 		s.t.Fatal(err)
 	}
 }
 
 func (s *socket) read() map[string]any {
 	s.t.Helper()
-	_, b, err := s.ws.Read(s.t.Context())
+	_, b, err := s.ws.Read(s.ctx)
 	if err != nil {
 		s.t.Fatal(err)
 	}

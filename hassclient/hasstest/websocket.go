@@ -285,7 +285,11 @@ func (c *conn) handle(m any) bool {
 	id, err := number.Int64()
 	kind, _ := msg["type"].(string)
 	if msg == nil || !isNumber || err != nil || id <= 0 || kind == "" {
-		c.fail(msg["id"], &failure{code: "invalid_format", message: "Message incorrectly formatted."})
+		shown := msg["id"]
+		if msg == nil {
+			shown = 0
+		}
+		c.fail(shown, &failure{code: "invalid_format", message: "Message incorrectly formatted."})
 		return true
 	}
 	if int(id) <= c.lastID {
