@@ -9,16 +9,33 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/caddy-hass/caddy-hass/hassclient/hasstest"
 )
 
-// realHome is a client of the home that the environment names.
-func realHome(t *testing.T, variable string, change func(*Config)) *testClient {
+// someHome is the home in memory, or the real one that the environment names.
+type someHome struct{ url, admin, user string }
+
+// homes runs a test against both.
+func homes(t *testing.T, test func(*testing.T, someHome)) {
+	t.Run("memory", func(t *testing.T) {
+		h := hasstest.New()
+		t.Cleanup(h.Close)
+		test(t, someHome{h.URL(), h.Token(), h.UserToken()})
+	})
+	t.Run("real", func(t *testing.T) {
+		h := someHome{os.Getenv("HASS_URL"), os.Getenv("HASS_TOKEN"), os.Getenv("HASS_TOKEN_USER")}
+		if h.url == "" || h.admin == "" || h.user == "" {
+			t.Skip("HASS_URL, HASS_TOKEN and HASS_TOKEN_USER are not set: there is no real home to ask")
+		}
+		test(t, h)
+	})
+}
+
+// open connects a client that waits and pings as in earnest.
+func (h someHome) open(t *testing.T, token string, change func(*Config)) *testClient {
 	t.Helper()
-	url, token := os.Getenv("HASS_URL"), os.Getenv(variable)
-	if url == "" || token == "" {
-		t.Skipf("HASS_URL and %s are not set: there is no real home to ask", variable)
-	}
-	c := newTestClient(t, url, func(cfg *Config) {
+	c := newTestClient(t, h.url, func(cfg *Config) {
 		cfg.Token = func() (string, error) { return token, nil }
 		cfg.Sleep = nil
 		cfg.PingInterval = 0
@@ -34,8 +51,10 @@ func realHome(t *testing.T, variable string, change func(*Config)) *testClient {
 	return c
 }
 
-func TestRealHomeOutcomes(t *testing.T) {
-	admin, user := realHome(t, "HASS_TOKEN", nil), realHome(t, "HASS_TOKEN_USER", nil)
+func TestHomeOutcomes(t *testing.T) { homes(t, testHomeOutcomes) }
+
+func testHomeOutcomes(t *testing.T, h someHome) {
+	admin, user := h.open(t, h.admin, nil), h.open(t, h.user, nil)
 	if u, ok := admin.User(); !ok || !u.IsAdmin || u.ID == "" {
 		t.Errorf("%+v", u)
 	}
@@ -64,14 +83,13 @@ func TestRealHomeOutcomes(t *testing.T) {
 		{"no such script", user, ServiceCall{Domain: "script", Service: "gone"}, Rejected, CodeNotFound},
 		{"a field too many", user, wrongField, Rejected, CodeInvalidFormat},
 		{"no entity id", user, badTarget, Rejected, CodeInvalidFormat},
-		{"not allowed", user, ServiceCall{Domain: "homeassistant", Service: "reload_core_config"}, Rejected, CodeHomeAssistantError},
+		{"not allowed", user, ServiceCall{Domain: "homeassistant", Service: "check_config"}, Rejected, CodeHomeAssistantError},
 		{"returns nothing", user, func() ServiceCall { sc := lock("unlock"); sc.ReturnResponse = true; return sc }(), Rejected, CodeServiceValidation},
 		{"stops with an error", admin, ServiceCall{Domain: "script", Service: "broken_door"}, Failed, "script_aborted"},
 		// An ordinary user cannot know better than Home Assistant says.
 		{"stops with an error", user, ServiceCall{Domain: "script", Service: "broken_door"}, Done, ""},
 	} {
 		r := tt.c.CallAction(testContext(t), tt.call)
-		t.Logf("%s: %+v", tt.name, r)
 		if r.Outcome != tt.want || tt.code != "" && r.Code != tt.code || r.Outcome == Done && r.ContextID == "" {
 			t.Errorf("%s: %+v", tt.name, r)
 		}
@@ -96,8 +114,10 @@ func TestRealHomeOutcomes(t *testing.T) {
 	}
 }
 
-func TestRealHomeQueries(t *testing.T) {
-	admin, user := realHome(t, "HASS_TOKEN", nil), realHome(t, "HASS_TOKEN_USER", nil)
+func TestHomeQueries(t *testing.T) { homes(t, testHomeQueries) }
+
+func testHomeQueries(t *testing.T, h someHome) {
+	admin, user := h.open(t, h.admin, nil), h.open(t, h.user, nil)
 	ctx := testContext(t)
 	var ce *CommandError
 	if err := user.ValidateActions(ctx, []any{map[string]any{"nonsense": 1}}); !errors.As(err, &ce) || ce.Code != CodeInvalid {
@@ -136,10 +156,12 @@ func TestRealHomeQueries(t *testing.T) {
 }
 
 // The network breaks: states and subscriptions go on with the next connection.
-func TestRealHomeReconnect(t *testing.T) {
+func TestHomeReconnect(t *testing.T) { homes(t, testHomeReconnect) }
+
+func testHomeReconnect(t *testing.T, h someHome) {
 	var mu sync.Mutex
 	var cables []net.Conn
-	c := realHome(t, "HASS_TOKEN", func(cfg *Config) {
+	c := h.open(t, h.admin, func(cfg *Config) {
 		cfg.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 			mu.Lock()
@@ -200,13 +222,11 @@ func TestRealHomeReconnect(t *testing.T) {
 	}
 }
 
-func TestRealHomeRefusesAWrongToken(t *testing.T) {
-	url := os.Getenv("HASS_URL")
-	if url == "" {
-		t.Skip("HASS_URL is not set: there is no real home to ask")
-	}
-	c := newTestClient(t, url, nil)
-	if err := c.Wait(testContext(t)); !errors.Is(err, ErrRefused) || strings.Contains(err.Error(), testToken) {
-		t.Error(err)
-	}
+func TestHomeRefusesAWrongToken(t *testing.T) {
+	homes(t, func(t *testing.T, h someHome) {
+		c := newTestClient(t, h.url, nil)
+		if err := c.Wait(testContext(t)); !errors.Is(err, ErrRefused) || strings.Contains(err.Error(), testToken) {
+			t.Error(err)
+		}
+	})
 }
