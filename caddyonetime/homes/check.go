@@ -34,6 +34,7 @@ func (h *home) Check(ctx context.Context, d *onetime.Definition) ([]string, erro
 	if d.Single == nil && !user.IsAdmin {
 		return nil, bad(0, needsAdmin)
 	}
+	h.resolved.forget() // a host looks at the home as it is now
 	c := &check{home: h, d: d, admin: user.IsAdmin}
 	if err := c.run(ctx); err != nil {
 		var no *onetime.BadInput

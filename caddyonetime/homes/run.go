@@ -11,14 +11,15 @@ import (
 
 // Run implements onetime.Home.
 func (h *home) Run(ctx context.Context, d *onetime.Definition) onetime.Answer {
+	before := h.locks(ctx, d)
 	if c := d.Single; c != nil {
 		r := h.client.CallAction(ctx, hassclient.ServiceCall{
 			Domain: c.Domain, Service: c.Service, Data: c.Data, Target: c.RawTarget, ReturnResponse: c.Response,
 		})
-		return h.answer(ctx, d, h.verify(ctx, d, r))
+		return h.answer(ctx, d, h.verify(ctx, d, before, r))
 	}
 	steps, end := withEnd(d.Steps)
-	return h.answer(ctx, d, h.verify(ctx, d, end.judge(h.client.ExecuteScript(ctx, steps, end.variables()))))
+	return h.answer(ctx, d, h.verify(ctx, d, before, end.judge(h.client.ExecuteScript(ctx, steps, end.variables()))))
 }
 
 // answer says in the domain's terms what came of a run.

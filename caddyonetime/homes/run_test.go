@@ -32,7 +32,6 @@ func TestRun(t *testing.T) {
 		}{
 			{"front door", openFront, onetime.Answer{Outcome: onetime.OutcomeDone}, onetime.Answer{}},
 			{"script", openUp, onetime.Answer{Outcome: onetime.OutcomeDone}, onetime.Answer{}},
-			{"slow script", "action: script.slow_door", onetime.Answer{Outcome: onetime.OutcomeDone}, onetime.Answer{}},
 			{
 				// Only an administrator may ask what became of a script.
 				"broken script", "action: script.broken_door",
@@ -130,7 +129,7 @@ func TestRunTurnsTheLock(t *testing.T) {
 		if s := state(t, h, "lock.front_door"); s != "unlocked" {
 			t.Errorf("the front door is %s", s)
 		}
-	})
+	}, hasstest.WithoutDelays())
 }
 
 func TestScriptThatRunsAlreadyIsNotDone(t *testing.T) {

@@ -214,3 +214,9 @@ func (rc *resolveCache) put(key string, entities []string, now time.Time) {
 	}
 	rc.entries[key] = resolvedEntry{entities, now.Add(resolvedFor)}
 }
+
+func (rc *resolveCache) forget() {
+	rc.mu.Lock()
+	defer rc.mu.Unlock()
+	rc.entries = nil
+}

@@ -161,6 +161,27 @@ func TestResolvedTargetsAreRemembered(t *testing.T) {
 	}
 }
 
+// A lock that jammed yesterday and says nothing new is no failure of today.
+func TestAnOldJamIsNoFailure(t *testing.T) {
+	w := memory(t)
+	w.memory.SetState("lock.silent", "jammed", nil)
+	h := w.home(t, w.user)
+	d := parse(t, "action: lock.unlock\ntarget: {entity_id: lock.silent}")
+	before := h.locks(t.Context(), d)
+	done := hassclient.Result{Outcome: hassclient.Done}
+	if r := h.verify(t.Context(), d, before, done); r.Outcome != hassclient.Done {
+		t.Errorf("old: %+v", r)
+	}
+	w.memory.SetState("lock.silent", "jammed", map[string]any{"again": true})
+	until(t, "the state to come", func() bool {
+		s, err := h.client.States(t.Context(), "lock.silent")
+		return err == nil && s["lock.silent"].Attributes["again"] == true
+	})
+	if r := h.verify(t.Context(), d, before, done); r.Outcome != hassclient.Failed || r.Code != codeJammed {
+		t.Errorf("new: %+v", r)
+	}
+}
+
 func TestGroupsFailInPart(t *testing.T) {
 	w := memory(t)
 	w.memory.SetState("cover.both", "closed", map[string]any{"entity_id": []any{"cover.a", "cover.b"}})

@@ -14,25 +14,55 @@ const (
 	codeJammed  = "jammed"
 )
 
+// locks are the states of the locks that a definition's calls act on, as far as they
+// are known.
+func (h *home) locks(ctx context.Context, d *onetime.Definition) map[string]hassclient.State {
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	var ids []string
+	for i := range d.Calls {
+		if d.Calls[i].Domain != "lock" {
+			continue
+		}
+		if t, err := h.resolve(ctx, &d.Calls[i]); err == nil {
+			ids = append(ids, t.entities...)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	states, err := h.client.States(ctx, ids...)
+	if err != nil {
+		return nil
+	}
+	return states
+}
+
 // verify doubts a success. Home Assistant reports one for a lock that jammed, and for a
 // sequence in which a script was stopped with an error or was not started because it
 // runs already. Only reading is done here; where nobody can tell, a success stays one.
-func (h *home) verify(ctx context.Context, d *onetime.Definition, r hassclient.Result) hassclient.Result {
+// before is what locks said before the run.
+func (h *home) verify(ctx context.Context, d *onetime.Definition, before map[string]hassclient.State, r hassclient.Result) hassclient.Result {
 	if r.Outcome != hassclient.Done {
 		return r
+	}
+	if before != nil {
+		// States have come over the same connection, before the answer. One
+		// that has not moved since is an old story: not every lock tells at once.
+		for id, now := range h.locks(ctx, d) {
+			if now.State == "jammed" && !now.LastUpdated.Equal(before[id].LastUpdated) {
+				r.Outcome, r.Code, r.Message = hassclient.Failed, codeJammed, id+" is jammed"
+				return r
+			}
+		}
+	}
+	if d.Single != nil {
+		return r // the client has looked at it
 	}
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	for i := range d.Calls {
-		c := &d.Calls[i]
-		if why := h.jammed(ctx, c); why != "" {
-			r.Outcome, r.Code, r.Message = hassclient.Failed, codeJammed, why
-			return r
-		}
-		if d.Single != nil {
-			continue
-		}
-		if why := h.stopped(ctx, c, r.ContextID); why != "" {
+		if why := h.stopped(ctx, &d.Calls[i], r.ContextID); why != "" {
 			r.Outcome, r.Code, r.Message = hassclient.Failed, codeStopped, why
 			return r
 		}
@@ -40,30 +70,7 @@ func (h *home) verify(ctx context.Context, d *onetime.Definition, r hassclient.R
 	return r
 }
 
-// jammed looks at the locks of a call. Their states have come over the same
-// connection, before the answer.
-func (h *home) jammed(ctx context.Context, c *onetime.Call) string {
-	if c.Domain != "lock" || !h.client.Connected() {
-		return ""
-	}
-	t, err := h.resolve(ctx, c)
-	if err != nil || len(t.entities) == 0 {
-		return ""
-	}
-	states, err := h.client.States(ctx, t.entities...)
-	if err != nil {
-		return ""
-	}
-	for _, e := range t.entities {
-		if states[e].State == "jammed" {
-			return e + " is jammed"
-		}
-	}
-	return ""
-}
-
-// stopped looks at the traces of a script that a sequence called. A call of a script
-// alone is looked at by the client.
+// stopped looks at the traces of a script that a sequence called.
 func (h *home) stopped(ctx context.Context, c *onetime.Call, contextID string) string {
 	script, ok := c.Script()
 	user, known := h.client.User()
