@@ -2,13 +2,13 @@ package caddyonetime
 
 import (
 	"archive/zip"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"time"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
@@ -23,6 +23,9 @@ const (
 
 	backupFormat = 1
 )
+
+// storeID keeps a backup from naming another file than a link key.
+var storeID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
 type manifest struct {
 	Format  int       `json:"format"`
@@ -102,6 +105,9 @@ func (a *App) Restore(ctx context.Context, r io.Reader) error {
 	if info.Format > backupFormat || info.Format < 1 {
 		return badBackup(fmt.Sprintf("it has format %d and this version reads format %d: use the version that made it, or a newer one", info.Format, backupFormat))
 	}
+	if !storeID.MatchString(info.Store) {
+		return notABackup(errors.New("it does not say which store it is of"))
+	}
 	key, err := readPart(z, backupKey, 4<<10)
 	if err == nil && len(key) != onetime.LinkKeyLength {
 		err = fmt.Errorf("its link key has %d bytes instead of %d", len(key), onetime.LinkKeyLength)
@@ -121,18 +127,15 @@ func (a *App) Restore(ctx context.Context, r io.Reader) error {
 
 	// The key goes first: a key without its store is worth nothing, a store
 	// without its key has only dead links.
-	storage, before := e.settings.Current().storage, e.store.ID()
-	if err := e.linkKey.store(ctx, storage, info.Store, key); err != nil {
+	undo, err := storeLinkKey(ctx, e.settings.Current().storage, info.Store, key)
+	if err != nil {
 		return err
 	}
 	by := onetime.Person{ID: "command line", Name: "command line"}
 	if err := e.service.Restore(ctx, by, store, onetime.NewSigner(key)); err != nil {
-		if info.Store == before {
-			err = errors.Join(err, e.linkKey.store(ctx, storage, before, e.linkKey.bytes()))
-		}
-		return err
+		return errors.Join(err, undo())
 	}
-	e.linkKey.use(bytes.Clone(key))
+	e.linkKey.use(key)
 	return nil
 }
 

@@ -90,20 +90,6 @@ func (k *linkKey) follow(ctx context.Context, storage certmagic.Storage, storeID
 	return nil
 }
 
-// store writes a key of a store into the storage, in place of any other. It is
-// not in use by that.
-func (k *linkKey) store(ctx context.Context, storage certmagic.Storage, storeID string, key []byte) error {
-	name := linkKeyName(storeID)
-	if err := storage.Lock(ctx, name); err != nil {
-		return fmt.Errorf("locking the link key in Caddy's storage: %w", err)
-	}
-	defer func() { _ = storage.Unlock(context.WithoutCancel(ctx), name) }()
-	if err := storage.Store(ctx, name, key); err != nil {
-		return fmt.Errorf("storing the link key in Caddy's storage: %w", err)
-	}
-	return nil
-}
-
 // use says which key is in use from now on.
 func (k *linkKey) use(key []byte) {
 	k.mu.Lock()
@@ -155,6 +141,30 @@ func readLinkKey(ctx context.Context, storage certmagic.Storage, storeID string)
 			name, len(key), onetime.LinkKeyLength)
 	}
 	return key, nil
+}
+
+// storeLinkKey puts a key of a store into the storage, in place of any other, and
+// returns what puts back how it was.
+func storeLinkKey(ctx context.Context, storage certmagic.Storage, storeID string, key []byte) (undo func() error, err error) {
+	name := linkKeyName(storeID)
+	put := func(key []byte) error {
+		if err := storage.Lock(ctx, name); err != nil {
+			return fmt.Errorf("locking the link key in Caddy's storage: %w", err)
+		}
+		defer func() { _ = storage.Unlock(context.WithoutCancel(ctx), name) }()
+		if key == nil {
+			return storage.Delete(ctx, name)
+		}
+		if err := storage.Store(ctx, name, key); err != nil {
+			return fmt.Errorf("storing the link key in Caddy's storage: %w", err)
+		}
+		return nil
+	}
+	before, err := storage.Load(ctx, name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the link key %s from Caddy's storage: %w", name, err)
+	}
+	return func() error { return put(before) }, put(key)
 }
 
 // makeLinkKey stores a key for a store that has none, and returns the one that

@@ -76,7 +76,7 @@ func TestValidateTouchesNothing(t *testing.T) {
 	if n := r.home.Connections(); n != before {
 		t.Errorf("%d connections to the home, %d before", n, before)
 	}
-	if status, body := r.request("POST", "/"+code); status != 200 {
+	if status, body := r.request("POST", "/"+code, "Idempotency-Key", "k"); status != 200 {
 		t.Errorf("after validate: %d %s", status, body)
 	}
 }
@@ -232,7 +232,7 @@ func TestFailedReloadChangesNothing(t *testing.T) {
 	if err := r.load(broken); err == nil {
 		t.Fatal("it started")
 	}
-	if status, body := r.request("POST", "/"+code); status != 200 {
+	if status, body := r.request("POST", "/"+code, "Idempotency-Key", "k"); status != 200 {
 		t.Errorf("%d %s", status, body)
 	}
 }

@@ -186,6 +186,10 @@ func (r *rig) request(method, path string, header ...string) (int, string) {
 		req.Header.Set(header[i], header[i+1])
 	}
 	res, err := r.host.Do(req)
+	for try := 0; err != nil && try < 10 && (method == "GET" || req.Header.Get("Idempotency-Key") != ""); try++ {
+		// A reload ends connections that nobody has accepted yet.
+		res, err = r.host.Do(req)
+	}
 	if err != nil {
 		r.t.Fatal(err)
 	}
