@@ -51,12 +51,15 @@ func addScripts() map[*words.Language]string {
 		}
 		said["spoken"] = [2]string{l.N("scheduled.spoken_minutes", 1), l.N("scheduled.spoken_minutes", 10)}
 		said["in"] = l.DurationPatterns()
-		encoded, err := json.Marshal(said)
-		if err != nil {
-			panic(err)
+		said["away"] = Icon("-away")
+		var encoded bytes.Buffer
+		enc := json.NewEncoder(&encoded)
+		enc.SetEscapeHTML(false) // it is a file of its own
+		if err := enc.Encode(said); err != nil {
+			panic(err) // texts
 		}
 		names[l] = addAsset("guest-"+l.Tag(), "js", "text/javascript; charset=utf-8",
-			"const W="+string(encoded)+";\n"+lean(script))
+			"const W="+encoded.String()+lean(script))
 	}
 	return names
 }

@@ -29,7 +29,7 @@ type page struct {
 	Lines []line
 	Quote *quote
 
-	Alert  template.HTML // above the buttons
+	Alert  template.HTML // what stands in the way
 	Limits template.HTML
 	Items  []item
 	Hint   template.HTML
@@ -69,9 +69,9 @@ var statics = func() map[*words.Language]*static {
 
 // line is a sentence below the heading.
 type line struct {
-	Text template.HTML
-	Role string // "alert" for what must not be missed
-	JS   string // "no": only without the script; "only": only with it
+	Text  template.HTML
+	Role  string // "alert" for what must not be missed
+	Class string // "nojs": only without the script; "js": only with it; "when": a time alone
 }
 
 // quote is the host's message.
@@ -366,8 +366,8 @@ func (s *saying) scheduled() {
 	s.Title = s.say("scheduled.title", "at", s.at(from))
 	s.Lines = append(s.Lines,
 		line{Text: s.say("scheduled.in", "in", s.in(from))},
-		line{Text: s.say("scheduled.wait"), JS: "only"},
-		line{Text: s.say("scheduled.again", "at", s.at(from)), JS: "no"})
+		line{Text: s.say("scheduled.wait"), Class: "js"},
+		line{Text: s.say("scheduled.again", "at", s.at(from)), Class: "nojs"})
 	s.quote()
 	single := len(s.v.Actions) == 1 && t.UsesMax != nil
 	switch {

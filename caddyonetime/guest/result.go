@@ -79,7 +79,7 @@ func (s *saying) done(res *result, a *onetime.ActionView) {
 		s.line(s.say("done.door"))
 	}
 	if !res.replayed {
-		s.line(s.time(res.At))
+		s.Lines = append(s.Lines, line{Text: s.time(res.At), Class: "when"})
 	}
 	switch {
 	case s.v.Status == onetime.StatusUsedUp:
@@ -206,7 +206,7 @@ func (h *Handler) codePage(r *request, which string) *page {
 	return p
 }
 
-// alert adds a line above the buttons.
+// alert adds a line that must not be missed.
 func (p *page) alert(l *words.Language, key string) { p.Alert = say(l, key) }
 
 // wait keeps the form to type a code in back for a while.

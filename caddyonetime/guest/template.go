@@ -154,7 +154,7 @@ func (p *page) key(b *bytes.Buffer) {
 		l := &p.Lines[i]
 		putHTML(l.Text)
 		put(l.Role)
-		put(l.JS)
+		put(l.Class)
 	}
 	flag(p.Quote != nil)
 	if p.Quote != nil {

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,11 @@ type world struct {
 	store   *faultyStore
 	handler *Handler
 	cfg     Config
+
+	// Of the server for browsers.
+	failPosts atomic.Bool // the line breaks at each press
+	noStyle   bool
+	lang      string
 
 	mu   sync.Mutex
 	log  bytes.Buffer

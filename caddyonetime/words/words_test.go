@@ -220,11 +220,11 @@ func TestDuration(t *testing.T) {
 	}{
 		{-time.Second, "0 s", "0 s"},
 		{39*time.Second + 1, "40 s", "40 s"},
-		{time.Minute, "1 min", "1 Min."},
-		{59*time.Minute + time.Second, "1 h", "1 Std."},
-		{72 * time.Minute, "1 h 12 min", "1 Std. 12 Min."},
+		{time.Minute, "1 min", "1 min"},
+		{59*time.Minute + time.Second, "1 h", "1 h"},
+		{72 * time.Minute, "1 h 12 min", "1 h 12 min"},
 		{24 * time.Hour, "1 day", "1 Tag"},
-		{51 * time.Hour, "2 days 3 h", "2 Tagen 3 Std."},
+		{51 * time.Hour, "2 days 3 h", "2 Tagen 3 h"},
 	} {
 		if got := Get("en").Duration(c.d); got != c.en {
 			t.Errorf("%v: %q, want %q", c.d, got, c.en)

@@ -84,10 +84,10 @@ function holdBack(e) {
 	if (until <= now()) return;
 	const form = e.matches('form');
 	const text = (form ? W.go_on : W.again).split('{in}');
-	const wait = make('p', 'instead', text[0]);
-	const count = make('span', '', '');
+	const wait = make('p', 'instead', ''), count = make('b', '', ''), line = make('span', '', text[0]);
 	count.dataset.until = until;
-	wait.append(count, text[1] || '');
+	line.append(count, text[1] || '');
+	wait.append(line);
 	wait.setAttribute('aria-hidden', 'true');
 	const inside = form ? [$('button', e)] : [...e.children];
 	inside.forEach(c => { c.hidden = true; });
@@ -116,7 +116,7 @@ function tick() {
 			const text = duration(left);
 			if (e.textContent !== text) e.textContent = text;
 		}
-		const hold = e.parentNode.hold;
+		const wait = e.closest('.instead'), hold = wait && wait.hold;
 		if (left > 0) {
 			if (state !== 'scheduled') continue;
 			if (left < 12e4) stayAwake();
@@ -212,20 +212,28 @@ function online() {
 
 // --- pressing
 
+function headline(text, icon) {
+	all('header > p:not(.house), header > figure', main).forEach(e => e.remove());
+	const heading = $('h1', main), sign = make('p', 'mark', ''), line = make('p', '', '');
+	heading.textContent = text;
+	sign.innerHTML = icon;
+	heading.before(sign);
+	heading.after(line);
+	return line;
+}
+
 function working(form) {
 	const item = form.closest('.item');
 	main.className = main.dataset.state = state = 'working';
-	$('h1', main).textContent = W.moment;
-	all('header > p:not(.house), header > figure, .note, .limits, .hint, .left', main).forEach(e => e.remove());
+	const line = headline(W.moment, '<i class="turn"></i>');
+	line.setAttribute('role', 'status');
+	all('.note, .limits, .hint, .left', main).forEach(e => e.remove());
 	all('.item', main).forEach(e => { if (e !== item) e.hidden = true; });
 	const button = make('button', 'go busy', W.working);
 	button.type = 'button';
 	button.setAttribute('aria-disabled', 'true');
 	item.replaceChildren(button);
 	button.focus({preventScroll: true});
-	const line = make('p', '', '');
-	line.setAttribute('role', 'status');
-	$('header', main).append(line);
 	return line;
 }
 
@@ -282,8 +290,7 @@ async function press(url, action, key, form) {
 function lost(url, action, key) {
 	state = main.dataset.state = 'lost';
 	main.dataset.poll = '';
-	$('h1', main).textContent = W.lost;
-	const line = $('header [role=status]', main);
+	const line = headline(W.lost, W.away);
 	line.setAttribute('role', 'alert');
 	line.textContent = W.unsure;
 	const button = make('button', 'go', W.press);
@@ -318,7 +325,7 @@ addEventListener('click', e => {
 		if (e.target.closest('a[href]') && busy) return;
 		e.preventDefault();
 		e.stopPropagation();
-	} else if (!e.target.closest('.ask')) {
+	} else if (!e.target.closest('.ask') || e.target.matches('.ask')) {
 		all('.ask[open]', main).forEach(d => { d.open = false; });
 	}
 }, true);
