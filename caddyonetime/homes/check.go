@@ -112,7 +112,17 @@ func (c *check) syntax(ctx context.Context) error {
 		return err
 	}
 	message, path := splitPath(ce.Message)
+	if strings.HasPrefix(message, "template value should be a string") {
+		message += ": a template in it has a mistake"
+	}
 	line := c.d.LineAt(path...)
+	if path == nil {
+		// Some messages only quote what is wrong: "Unknown device 'abc'".
+		line = 0
+		if m := quoted.FindStringSubmatch(message); m != nil {
+			line = c.d.LineOf(m[1])
+		}
+	}
 	if name, ok := lastName(path); ok {
 		return bad(line, "Home Assistant says of `%s`: %s", name, message)
 	}
@@ -123,6 +133,7 @@ func (c *check) syntax(ctx context.Context) error {
 // "… @ data[0]['delay']. Got 'x'" before 2026.
 var (
 	errorPath = regexp.MustCompile(`(?s)^(.*?)(?: at '(\[\d+\][^']*)'| for dictionary value @ data(\S+?)| @ data(\S+?))(?:\. Got .*)?$`)
+	quoted    = regexp.MustCompile(`'([^']+)'`)
 	pathPart  = regexp.MustCompile(`\[(\d+)\]|\['([^']*)'\]|\.?([^.\[\]']+)`)
 )
 
@@ -217,7 +228,7 @@ func (c *check) fields(call *onetime.Call, svc hassclient.Service) error {
 	}
 	if len(known) > 0 && !slices.Contains(freeForm, call.Domain) {
 		for _, key := range slices.Sorted(maps.Keys(call.Data)) {
-			if strings.Contains(key, "{") || slices.Contains(targetWords, key) {
+			if strings.Contains(key, "{") || takesTarget(svc) && slices.Contains(targetWords, key) {
 				continue
 			}
 			if _, ok := svc.Field(key); !ok {
@@ -226,6 +237,13 @@ func (c *check) fields(call *onetime.Call, svc hassclient.Service) error {
 					hint = ": it has " + some(known)
 				}
 				return bad(call.LineOf(key), "`%s` has no field `%s`%s", name, key, hint)
+			}
+		}
+	}
+	if len(known) > 0 && !takesTarget(svc) && !slices.Contains(freeForm, call.Domain) {
+		for _, key := range slices.Sorted(maps.Keys(call.RawTarget)) {
+			if _, ok := svc.Field(key); !ok {
+				return bad(call.Line, "`%s` takes no `target:`: it has the fields %s", name, some(known))
 			}
 		}
 	}

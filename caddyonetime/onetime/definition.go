@@ -145,6 +145,16 @@ func (d *Definition) LineAt(path ...any) int {
 	return line
 }
 
+// LineOf is the line where a string stands as a value in Steps; 0 where it does not.
+func (d *Definition) LineOf(value string) int {
+	for _, s := range d.steps {
+		if line := s.find(value); line > 0 {
+			return line
+		}
+	}
+	return 0
+}
+
 func badDefinition(line int, format string, args ...any) *BadInput {
 	return &BadInput{Field: "definition", Line: line, Message: fmt.Sprintf(format, args...)}
 }

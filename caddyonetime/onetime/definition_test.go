@@ -184,6 +184,9 @@ func TestParseSequence(t *testing.T) {
 	if !d.Calls[5].Target.IsZero() {
 		t.Errorf("a script's own field was taken for a target: %+v", d.Calls[5])
 	}
+	if l := d.LineOf("4711"); l != 35 {
+		t.Errorf("line of a device is %d", l)
+	}
 	if l := d.LineAt(4, "choose", 1, "sequence", 0, "target", "area_id"); l != 14 {
 		t.Errorf("line of a target is %d", l)
 	}

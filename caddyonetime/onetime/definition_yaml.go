@@ -2,6 +2,7 @@ package onetime
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"regexp"
@@ -85,6 +86,24 @@ func (n *node) templated() bool {
 		}
 	}
 	return false
+}
+
+// find is the first line in it where a string, or a number written so, stands as a value.
+func (n *node) find(value string) int {
+	if n.kind == kindScalar && n.scalar != nil && fmt.Sprint(n.scalar) == value {
+		return n.line
+	}
+	for _, item := range n.items {
+		if line := item.find(value); line > 0 {
+			return line
+		}
+	}
+	for _, k := range n.keys {
+		if line := n.fields[k].find(value); line > 0 {
+			return line
+		}
+	}
+	return 0
 }
 
 // value is what json.Marshal takes.
