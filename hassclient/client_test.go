@@ -2,7 +2,11 @@ package hassclient
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -240,7 +244,7 @@ func TestBackoffGrowsAndVaries(t *testing.T) {
 		last := time.Duration(0)
 		for n := range 100 {
 			d := cfg.backoff(n)
-			if d < last || d > maxBackoff || d < maxBackoff/2 && n > 6 {
+			if d < last || d > maxBackoff || d < maxBackoff/2 && n > 20 {
 				t.Fatalf("attempt %d with %v: %s after %s", n, jitter, d, last)
 			}
 			last = d
@@ -254,10 +258,18 @@ func TestBackoffGrowsAndVaries(t *testing.T) {
 // A home that takes connections and drops them is not asked in a tight loop; one
 // that stood for long is asked again at once.
 func TestBackoffIsResetOnlyByAConnectionThatStood(t *testing.T) {
-	home := newScriptedHome(t, func(s *session) { s.letIn() })
 	var clock atomic.Int64
+	var stands atomic.Bool
+	var begun atomic.Int32 // waits
+	hangUp := make(chan struct{})
+	home := newScriptedHome(t, func(s *session) {
+		s.letIn()
+		if stands.Load() {
+			<-hangUp
+		}
+	})
 	waits := make(chan time.Duration)
-	newTestClient(t, home.URL, func(cfg *Config) {
+	c := newTestClient(t, home.URL, func(cfg *Config) {
 		cfg.Jitter = func() float64 { return 0 }
 		cfg.Now = func() time.Time { return time.Unix(clock.Load(), 0) }
 		cfg.Sleep = func(ctx context.Context, d time.Duration) error {
@@ -265,6 +277,7 @@ func TestBackoffIsResetOnlyByAConnectionThatStood(t *testing.T) {
 				<-ctx.Done()
 				return ctx.Err()
 			}
+			begun.Add(1)
 			select {
 			case waits <- d:
 			case <-ctx.Done():
@@ -272,10 +285,28 @@ func TestBackoffIsResetOnlyByAConnectionThatStood(t *testing.T) {
 			return ctx.Err()
 		}
 	})
-	for i, want := range []time.Duration{250, 500, 1000, 2000, 4000, 8000, 15000, 15000} {
-		if got := <-waits; got != want*time.Millisecond {
-			t.Fatalf("wait %d is %s", i, got)
+	var first, last time.Duration
+	for i := range 30 {
+		d := <-waits
+		if i == 0 {
+			first = d
 		}
+		if d < last {
+			t.Fatalf("wait %d is %s, after %s", i, d, last)
+		}
+		last = d
+	}
+	if last < 10*first {
+		t.Errorf("waits grow from %s to %s only", first, last)
+	}
+	eventually(t, "it waits", func() bool { return begun.Load() == 31 })
+	stands.Store(true)
+	<-waits
+	c.connected(t)
+	clock.Add(int64(settled / time.Second))
+	close(hangUp)
+	if d := <-waits; d != first {
+		t.Errorf("after a connection that stood, the wait is %s, not %s", d, first)
 	}
 }
 
@@ -358,6 +389,41 @@ func TestDeadPeerIsNoticed(t *testing.T) {
 	if r := c.CallAction(testContext(t), unlock); r.Outcome != Unknown || r.Code != CodeConnectionLost ||
 		!strings.Contains(r.Message, "ping") {
 		t.Errorf("%+v", r)
+	}
+}
+
+// An https home with a certificate of its own, for a name of its own.
+func TestHomeWithTLS(t *testing.T) {
+	home := &scriptedHome{}
+	home.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/api/config" {
+			_, _ = w.Write([]byte("{}"))
+			return
+		}
+		if ws, err := websocket.Accept(w, r, nil); err == nil {
+			defer ws.CloseNow()
+			kind(&session{home: home, ws: ws, ctx: r.Context()})
+		}
+	}))
+	defer home.Close()
+	home.Config.ErrorLog = log.New(io.Discard, "", 0)
+	roots := x509.NewCertPool()
+	roots.AddCert(home.Certificate())
+
+	stranger := newTestClient(t, home.URL, nil)
+	s := stranger.until(t, func(s Status) bool { return s.Err != nil })
+	if !strings.Contains(s.Err.Error(), "certificate") {
+		t.Error(s.Err)
+	}
+	_ = stranger.Close()
+	c := newTestClient(t, home.URL, func(cfg *Config) {
+		cfg.TLS = &tls.Config{RootCAs: roots, ServerName: "example.com"}
+	}).connected(t)
+	if r := c.CallAction(testContext(t), unlock); r.Outcome != Done {
+		t.Errorf("%+v", r)
+	}
+	if err := c.Get(testContext(t), "/api/config", nil); err != nil {
+		t.Error(err)
 	}
 }
 

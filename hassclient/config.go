@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net"
 	"net/url"
@@ -17,9 +18,13 @@ const (
 	defaultTimeout = 10 * time.Second
 
 	// The waits between attempts to connect: the first is short, because
-	// the usual reason is a home that restarts or a cable that was moved.
-	minBackoff = 500 * time.Millisecond
-	maxBackoff = 30 * time.Second
+	// the usual reason is a cable that was moved or a home that restarts,
+	// which takes from a quarter of a minute to a few. Growing by a quarter
+	// each time, the connection comes back at most a quarter later than the
+	// home did.
+	minBackoff    = 500 * time.Millisecond
+	maxBackoff    = 30 * time.Second
+	backoffGrowth = 1.25
 
 	// refusedBackoff is how long a refused token rests. Home Assistant warns
 	// its owner at each try, and may ban the address.
@@ -148,11 +153,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // backoff is the wait before the nth attempt to connect again, from 0: a
-// quarter to half a second at first, doubling up to half a minute.
+// quarter to half a second at first, growing up to half a minute.
 func (cfg *Config) backoff(n int) time.Duration {
-	d := maxBackoff
-	if n < 6 {
-		d = min(minBackoff<<n, maxBackoff)
-	}
-	return d/2 + time.Duration(cfg.Jitter()*float64(d/2))
+	d := min(float64(minBackoff)*math.Pow(backoffGrowth, float64(n)), float64(maxBackoff))
+	return time.Duration(d/2 + cfg.Jitter()*d/2)
 }

@@ -27,11 +27,13 @@
 //	})
 //	fmt.Println(result.Outcome)
 //
-// Two things about Home Assistant are worth knowing. It reports success for a
+// Some things about Home Assistant are worth knowing. It reports success for a
 // target that does not exist, and for an entity that is unavailable: ask States
-// before the call. And the long-lived token of an ordinary user is enough for
-// everything here but ExecuteScript, FireEvent and the subscriptions to events
-// and triggers.
+// before the call. A home that has just started answers before all its services
+// and entities are there: see HomeConfig.Running. And the long-lived token of an
+// ordinary user is enough for everything here but ExecuteScript, FireEvent and the
+// subscriptions to events and triggers; but only an administrator's token can tell
+// a script that stopped with an error from one that is done: see CallAction.
 //
 // A token that the home refuses is shown to it again only every ten minutes,
 // because Home Assistant bans addresses that keep knocking with wrong tokens; see
