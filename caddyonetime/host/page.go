@@ -1,0 +1,199 @@
+package host
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+//go:embed assets
+var assetFiles embed.FS
+
+var templates = template.Must(template.New("").Funcs(template.FuncMap{
+	"icon": icon,
+}).ParseFS(templateFiles, "templates/*.html"))
+
+// assetVersion changes with any of the assets, so that browsers may keep them.
+var assetVersion = func() string {
+	sum := sha256.New()
+	entries, _ := assetFiles.ReadDir("assets")
+	for _, e := range entries {
+		b, _ := assetFiles.ReadFile("assets/" + e.Name())
+		sum.Write(b)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:6])
+}()
+
+// page is what every page's template gets.
+type page struct {
+	*words.Language
+	Title   string
+	House   string
+	Nav     string // which of the places at the top this is
+	Visitor Visitor
+	Version string // of the assets
+	Data    any
+}
+
+// Person is how a host is called.
+func (page) Person(p onetime.Person) string { return cmp.Or(p.Name, p.ID) }
+
+func (r *request) lang() *words.Language { return words.Match(r.Header.Get("Accept-Language")) }
+
+func (r *request) makePage(nav, title string, data any) *page {
+	return &page{Language: r.lang(), Title: title, House: r.h.cfg.House, Nav: nav, Visitor: r.visitor, Version: assetVersion, Data: data}
+}
+
+// render answers with a page. Nothing is sent before all of it is made.
+func (r *request) render(status int, name string, p *page) error {
+	var b bytes.Buffer
+	if err := templates.ExecuteTemplate(&b, name, p); err != nil {
+		return fmt.Errorf("page %s: %w", name, err)
+	}
+	r.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	r.w.Header().Set("Content-Language", p.Tag())
+	r.w.Header().Set("Vary", "Accept-Language")
+	r.w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	r.w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		r.w.Write(b.Bytes())
+	}
+	return nil
+}
+
+// redirect sends the browser on after a form, to an address relative to this one.
+func (r *request) redirect(page string, args ...string) error {
+	if len(args) > 0 {
+		q := url.Values{}
+		for i := 0; i+1 < len(args); i += 2 {
+			if args[i+1] != "" {
+				q.Set(args[i], args[i+1])
+			}
+		}
+		if s := q.Encode(); s != "" {
+			page += "?" + s
+		}
+	}
+	r.w.Header().Set("Location", page)
+	r.w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// form reads a form's fields.
+func (r *request) form() error {
+	r.Body = http.MaxBytesReader(r.w, r.Body, maxBody)
+	if err := r.ParseForm(); err != nil {
+		return malformed("The form did not arrive whole, or is too long.")
+	}
+	return nil
+}
+
+// problemPage shows an error that a page has no better place for.
+func (r *request) problemPage(p *problem) {
+	l := r.lang()
+	key := "host.problem." + p.Code
+	if !l.Has(key) {
+		key = "host.problem.other"
+	}
+	pg := r.makePage("", l.T(key), struct {
+		Detail string
+		Nobody bool
+	}{p.Detail, p.Code == "unauthenticated"})
+	if err := r.render(p.Status, "problem.html", pg); err != nil {
+		r.h.cfg.Logger.Error("a page of the host's side cannot be made", "error", err)
+		r.w.WriteHeader(http.StatusInternalServerError)
+	}
+}
+
+// asset serves what pages load.
+func (r *request) asset() error {
+	name := r.params["asset"]
+	b, err := assetFiles.ReadFile("assets/" + name)
+	if err != nil {
+		return onetime.ErrNotFound
+	}
+	ct := mime.TypeByExtension(path.Ext(name))
+	switch path.Ext(name) {
+	case ".js":
+		ct = "text/javascript; charset=utf-8"
+	case ".webmanifest":
+		ct = "application/manifest+json"
+	}
+	r.w.Header().Set("Content-Type", ct)
+	if r.URL.Query().Get("v") == assetVersion {
+		r.w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
+	}
+	r.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	r.w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		r.w.Write(b)
+	}
+	return nil
+}
+
+// zone is where the home of that name is, as far as it is known.
+func (r *request) zone(home string) *time.Location {
+	var any *time.Location
+	for _, s := range r.h.cfg.Homes() {
+		if s.TimeZone == nil {
+			continue
+		}
+		if s.Name == home {
+			return s.TimeZone
+		}
+		if any == nil {
+			any = s.TimeZone
+		}
+	}
+	if any != nil {
+		return any
+	}
+	return time.Local
+}
+
+// viewZone is the time zone that a token's times are told in.
+func (r *request) viewZone(v *onetime.View) *time.Location {
+	for _, a := range v.Actions {
+		if a.TimeZone != nil && a.Reachable {
+			return a.TimeZone
+		}
+	}
+	if len(v.Actions) > 0 {
+		return r.zone(v.Actions[0].Action.Home)
+	}
+	return r.zone(onetime.DefaultHome)
+}
+
+// isolate keeps a text of unknown direction from reordering the sentence
+// around it (Unicode, FSI and PDI).
+func isolate(s string) string { return "\u2068" + s + "\u2069" }
+
+// shorten cuts a text to n characters, at its first line's end at the latest.
+func shorten(s string, n int) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	s = strings.TrimSpace(s)
+	if runes := []rune(s); len(runes) > n {
+		return strings.TrimSpace(string(runes[:n-1])) + "…"
+	}
+	return s
+}
+
+// Safe lets an sms: or mailto: address of our own making stand in a page.
+func (page) Safe(address string) template.URL { return template.URL(address) }

@@ -1,0 +1,288 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+)
+
+// actionRow is an action in the list.
+type actionRow struct {
+	*onetime.Action
+	Door bool
+	Used int // live links
+}
+
+// actionsView is the list of actions.
+type actionsView struct {
+	Actions []actionRow
+	Homes   []HomeStatus // that are not connected
+	Several bool         // homes
+	Deleted string
+}
+
+func (r *request) actionsPage() error {
+	l := r.lang()
+	actions, err := r.svc.Actions(r.Context())
+	if err != nil {
+		return err
+	}
+	d := &actionsView{Deleted: r.URL.Query().Get("deleted")}
+	homes := r.h.cfg.Homes()
+	d.Several = len(homes) > 1
+	for _, hs := range homes {
+		if !hs.Connected {
+			d.Homes = append(d.Homes, hs)
+		}
+	}
+	for _, a := range actions {
+		kind, _ := r.svc.Describe(a)
+		used, err := r.svc.LiveTokens(r.Context(), a.Name)
+		if err != nil {
+			return err
+		}
+		d.Actions = append(d.Actions, actionRow{Action: a, Door: kind == onetime.KindDoor, Used: used})
+	}
+	return r.render(http.StatusOK, "actions.html", r.makePage("actions", l.T("host.actions.title"), d))
+}
+
+// actionView is the page of one action, or of a new one.
+type actionView struct {
+	*onetime.Action
+	New       bool
+	Homes     []HomeStatus
+	Confirms  []confirmChoice
+	Used      int
+	Door      bool
+	Saved     bool
+	Checked   bool // the definition below has been checked and is good
+	Warnings  []string
+	Error     string
+	Field     string
+	Line      int
+	LineText  string
+	Unchecked string // why it could not be checked
+	InUse     int
+	Tried     *eventView
+	Running   bool
+}
+
+type confirmChoice struct {
+	Value, Label string
+	Chosen       bool
+}
+
+// checkTimeout bounds how long a page waits for the home's opinion.
+const checkTimeout = 5 * time.Second
+
+func (r *request) actionPage() error {
+	v := r.URL.Query()
+	if !v.Has("name") {
+		return r.renderAction(http.StatusOK, &actionView{New: true, Action: &onetime.Action{Home: onetime.DefaultHome}})
+	}
+	a, err := r.svc.Action(r.Context(), v.Get("name"))
+	if err != nil {
+		return err
+	}
+	d := &actionView{Action: a, Saved: v.Get("saved") != ""}
+	r.check(d)
+	if seq, err := strconv.ParseUint(v.Get("tried"), 10, 64); err == nil {
+		if err := r.tried(d, seq); err != nil {
+			return err
+		}
+	}
+	return r.renderAction(http.StatusOK, d)
+}
+
+// check asks the home about the definition and notes what it says.
+func (r *request) check(d *actionView) {
+	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+	defer cancel()
+	warnings, err := r.svc.CheckAction(ctx, d.Action)
+	d.Warnings = warnings
+	var bad *onetime.BadInput
+	switch {
+	case err == nil:
+		d.Checked = true
+	case errors.As(err, &bad):
+		d.mistake(r.lang(), bad)
+	case errors.Is(err, onetime.ErrNoHome):
+		d.mistake(r.lang(), &onetime.BadInput{Field: "home", Message: err.Error()})
+	default:
+		d.Unchecked = r.lang().T("host.action.unchecked")
+	}
+}
+
+// mistake shows what is wrong, with the line it is in.
+func (d *actionView) mistake(l *words.Language, bad *onetime.BadInput) {
+	d.Error, d.Field, d.Line = bad.Message, bad.Field, bad.Line
+	if bad.Line > 0 {
+		lines := strings.Split(d.Definition, "\n")
+		if bad.Line <= len(lines) {
+			d.LineText = strings.TrimRight(lines[bad.Line-1], "\r ")
+		}
+		return
+	}
+	if key := "host.field." + bad.Field; l.Has(key) {
+		d.Error = l.T(key) + ": " + bad.Message
+	}
+}
+
+func (r *request) renderAction(status int, d *actionView) error {
+	l := r.lang()
+	d.Homes = r.h.cfg.Homes()
+	kind, _ := r.svc.Describe(d.Action)
+	d.Door = kind == onetime.KindDoor
+	for _, c := range []onetime.Confirm{onetime.ConfirmDerived, onetime.ConfirmAsk, onetime.ConfirmTap} {
+		key := string(c)
+		if c == onetime.ConfirmDerived {
+			key = "derived"
+		}
+		d.Confirms = append(d.Confirms, confirmChoice{Value: string(c), Label: l.T("host.confirm." + key), Chosen: d.Confirm == c})
+	}
+	if !d.New {
+		var err error
+		if d.Used, err = r.svc.LiveTokens(r.Context(), d.Name); err != nil {
+			return err
+		}
+	}
+	title := d.Title
+	if d.New {
+		title = l.T("host.action.new")
+	}
+	return r.render(status, "action.html", r.makePage("actions", title, d))
+}
+
+func (r *request) actionForm() error {
+	if err := r.form(); err != nil {
+		return err
+	}
+	f := r.PostForm
+	name := f.Get("name")
+	switch f.Get("op") {
+	case "delete":
+		err := r.svc.DeleteAction(r.Context(), r.visitor.Person, name, f.Get("revoke") != "")
+		var inUse *onetime.InUse
+		if errors.As(err, &inUse) {
+			a, err := r.svc.Action(r.Context(), name)
+			if err != nil {
+				return err
+			}
+			return r.renderAction(http.StatusConflict, &actionView{Action: a, InUse: inUse.Tokens})
+		} else if err != nil {
+			return err
+		}
+		return r.redirect("actions", "deleted", name)
+	case "try":
+		red, err := r.svc.TryAction(r.Context(), r.visitor.Person, name, r.client())
+		if err != nil {
+			return err
+		}
+		return r.redirect("action", "name", name, "tried", strconv.FormatUint(red.Seq, 10))
+	}
+
+	isNew := f.Get("new") != ""
+	if isNew && name == "" {
+		name = nameFrom(f.Get("title"))
+	}
+	a := &onetime.Action{
+		Name: name, Title: strings.TrimSpace(f.Get("title")), Home: f.Get("home"),
+		Definition: formText(f.Get("definition")), Done: strings.TrimSpace(f.Get("done")),
+		Confirm: onetime.Confirm(f.Get("confirm")), Icon: strings.TrimSpace(f.Get("icon")),
+	}
+	d := &actionView{Action: a, New: isNew}
+	a.Revision, _ = strconv.ParseUint(f.Get("revision"), 10, 64)
+
+	if f.Get("op") == "check" {
+		r.check(d)
+		if r.Header.Get("Accept") == "application/json" {
+			r.api = true
+			return r.reply(http.StatusOK, map[string]any{"ok": d.Checked, "error": d.Error, "line": d.Line, "warnings": d.Warnings, "unchecked": d.Unchecked})
+		}
+		return r.renderAction(http.StatusOK, d)
+	}
+
+	_, _, _, err := r.saveAction(a, func() (uint64, error) {
+		if isNew {
+			if !onetime.ValidActionName(a.Name) {
+				return 0, badField("name", "must be 1 to 64 of a to z, 0 to 9 and _.")
+			}
+			if _, err := r.svc.Action(r.Context(), a.Name); err == nil {
+				return 0, badField("name", "%q is there already; choose another name.", a.Name)
+			} else if !isNotFound(err) {
+				return 0, err
+			}
+			return 0, nil
+		}
+		return a.Revision, nil
+	})
+	if err == nil {
+		return r.redirect("action", "name", a.Name, "saved", "1")
+	}
+	var bad *onetime.BadInput
+	if errors.As(err, &bad) {
+		d.mistake(r.lang(), bad)
+		return r.renderAction(http.StatusUnprocessableEntity, d)
+	}
+	status, field, text, err := r.mistake(r.lang(), err)
+	if err != nil {
+		return err
+	}
+	d.Error, d.Field = text, field
+	return r.renderAction(status, d)
+}
+
+// formText undoes what forms do to the ends of lines.
+func formText(s string) string { return strings.ReplaceAll(s, "\r\n", "\n") }
+
+// nameFrom makes a name of a title: "Open the front door" is
+// "open_the_front_door".
+func nameFrom(title string) string {
+	var b strings.Builder
+	for _, c := range strings.ToLower(title) {
+		switch {
+		case 'a' <= c && c <= 'z' || '0' <= c && c <= '9':
+			b.WriteRune(c)
+		case c == 'ä':
+			b.WriteString("ae")
+		case c == 'ö':
+			b.WriteString("oe")
+		case c == 'ü':
+			b.WriteString("ue")
+		case c == 'ß':
+			b.WriteString("ss")
+		default:
+			if s := b.String(); s != "" && s[len(s)-1] != '_' {
+				b.WriteByte('_')
+			}
+		}
+	}
+	name := b.String()
+	return strings.Trim(name[:min(len(name), 64)], "_")
+}
+
+// tried shows what came of trying the action.
+func (r *request) tried(d *actionView, seq uint64) error {
+	a, err := r.svc.Attempt(r.Context(), "", seq)
+	if isNotFound(err) || err == nil && a.Action != d.Name {
+		return nil // of another time
+	} else if err != nil {
+		return err
+	}
+	if a.Outcome == onetime.OutcomeRunning || a.Outcome == onetime.OutcomePending {
+		d.Running = true
+		return nil
+	}
+	ev := eventOf(r.lang(), onetime.Entry{
+		At: a.At, What: onetime.HappenedActionTried, Action: a.Action, Title: d.Title,
+		Outcome: a.Outcome, Message: a.Message,
+	}, r.h.cfg.Now(), r.zone(d.Home))
+	d.Tried = &ev
+	return nil
+}

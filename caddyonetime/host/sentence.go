@@ -1,0 +1,127 @@
+package host
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+)
+
+// terms are what a link allows, to be said in a sentence.
+type terms struct {
+	Guest   string
+	Titles  []string
+	UsesMax *int
+	From    *time.Time
+	Until   *time.Time
+}
+
+func termsOf(v *onetime.View) terms {
+	t := terms{Guest: v.Token.Guest, UsesMax: v.Token.UsesMax, From: v.Token.NotBefore, Until: v.Token.Expires}
+	for _, a := range v.Actions {
+		t.Titles = append(t.Titles, a.Action.Title)
+	}
+	return t
+}
+
+// forEver reports whether nothing ever ends such a link.
+func (t terms) forEver() bool { return t.UsesMax == nil && t.Until == nil }
+
+// sentence says what the link allows: "Tom can open the front door once, until
+// today 4:10 pm."
+func (t terms) sentence(l *words.Language, now time.Time, zone *time.Location) string {
+	who := l.T("host.whoever")
+	if t.Guest != "" {
+		who = isolate(t.Guest)
+	}
+	titles, verbs := make([]string, len(t.Titles)), make([]string, len(t.Titles))
+	for i, title := range t.Titles {
+		titles[i], verbs[i] = isolate(title), isolate(lowerFirst(title))
+	}
+	args := []any{"who", who, "title", join(l, titles), "verb", join(l, verbs), "times", t.times(l)}
+	from := t.From != nil && t.From.After(now)
+	switch {
+	case t.forEver() && from:
+		return l.T("host.sentence.forever_from", append(args, "from", l.Time(*t.From, now, zone))...)
+	case t.forEver():
+		return l.T("host.sentence.forever", args...)
+	case from && t.Until != nil:
+		return l.T("host.sentence.from_until", append(args, "from", l.Time(*t.From, now, zone), "until", l.Time(*t.Until, now, zone))...)
+	case from:
+		return l.T("host.sentence.from", append(args, "from", l.Time(*t.From, now, zone))...)
+	case t.Until != nil:
+		return l.T("host.sentence.until", append(args, "until", l.Time(*t.Until, now, zone))...)
+	}
+	return l.T("host.sentence.open", args...)
+}
+
+func (t terms) times(l *words.Language) string {
+	each := ""
+	if len(t.Titles) > 1 {
+		each = "each_"
+	}
+	switch {
+	case t.UsesMax == nil:
+		return l.T("host.times.any")
+	case *t.UsesMax == 1:
+		return l.T("host.times." + each + "once")
+	}
+	return l.N("host.times."+each+"n", *t.UsesMax)
+}
+
+// message is what is sent to the guest together with the link, at its end.
+func (t terms) message(l *words.Language, house, link string, now time.Time, zone *time.Location) string {
+	title := join(l, t.Titles)
+	head := l.T("host.send.head", "title", title)
+	if house != "" {
+		head = l.T("host.send.head_house", "house", house, "title", title)
+	}
+	times := ""
+	switch {
+	case t.UsesMax != nil && *t.UsesMax == 1:
+		times = "once"
+	case t.UsesMax != nil:
+		times = "n"
+	}
+	span := ""
+	var args []any
+	if t.From != nil && t.From.After(now) {
+		span, args = "from", append(args, "from", l.Time(*t.From, now, zone))
+	}
+	if t.Until != nil {
+		span, args = strings.TrimPrefix(span+"_until", "_"), append(args, "until", l.Time(*t.Until, now, zone))
+	}
+	parts := []string{head}
+	if key := strings.Trim(times+"_"+span, "_"); key != "" {
+		n := 0
+		if t.UsesMax != nil {
+			n = *t.UsesMax
+		}
+		parts = append(parts, l.N("host.send."+key, n, args...))
+	}
+	return strings.Join(append(parts, link), " ")
+}
+
+// join lists texts: "a, b and c".
+func join(l *words.Language, texts []string) string {
+	switch len(texts) {
+	case 0:
+		return ""
+	case 1:
+		return texts[0]
+	}
+	return l.T("host.and", "first", strings.Join(texts[:len(texts)-1], ", "), "last", texts[len(texts)-1])
+}
+
+// lowerFirst makes "Open the door" fit into a sentence, and leaves "TV on".
+func lowerFirst(s string) string {
+	c, n := utf8.DecodeRuneInString(s)
+	next, _ := utf8.DecodeRuneInString(s[n:])
+	if !unicode.IsUpper(c) || unicode.IsUpper(next) {
+		return s
+	}
+	return string(unicode.ToLower(c)) + s[n:]
+}
