@@ -40,14 +40,9 @@ func init() { // here: some of them refer to each other
 		"fire_event": {admin: true, rules: map[string]rule{
 			"event_type": {required: true, check: isString}, "event_data": {check: isMap},
 		}, handle: handleFireEvent},
-		"validate_config":  {rules: map[string]rule{"actions": {}, "conditions": {}, "triggers": {}}, handle: validateConfig},
-		"subscribe_events": {rules: map[string]rule{"event_type": {check: isString}}, handle: subscribeEvents},
-		"subscribe_entities": {rules: map[string]rule{"entity_ids": {check: func(v any, path string) *invalid {
-			if msg := checkEntityIDs(v, false); msg != "" {
-				return &invalid{message: msg, path: path, got: v}
-			}
-			return nil
-		}}}, handle: subscribeEntities},
+		"validate_config":                         {rules: map[string]rule{"actions": {}, "conditions": {}, "triggers": {}}, handle: validateConfig},
+		"subscribe_events":                        {rules: map[string]rule{"event_type": {check: isString}}, handle: subscribeEvents},
+		"subscribe_entities":                      {rules: map[string]rule{"entity_ids": {check: isEntityIDs}}, handle: subscribeEntities},
 		"unsubscribe_events":                      {rules: map[string]rule{"subscription": {required: true, check: isNumber}}, handle: unsubscribeEvents},
 		"extract_from_target":                     {rules: selection, handle: extractFromTarget},
 		"get_services_for_target":                 {rules: selection, handle: servicesForTarget},

@@ -107,7 +107,7 @@ func deviceServices() []*service {
 			return nil, nil
 		}},
 		{domain: "counter", name: "set_value", ofEntity: true,
-			fields: map[string]field{"value": {required: true, check: checkPositive}}, act: func(c *call, e *entity) (any, *failure) {
+			fields: map[string]field{"value": {required: true, check: checkInt}}, act: func(c *call, e *entity) (any, *failure) {
 				c.set(e, strconv.Itoa(number(c.data["value"])), nil)
 				return nil, nil
 			}},
@@ -446,17 +446,6 @@ func text(v any) string {
 func checkInt(v any) string {
 	if _, ok := asInt(v); !ok {
 		return "expected int"
-	}
-	return ""
-}
-
-func checkPositive(v any) string {
-	n, ok := asInt(v)
-	switch {
-	case !ok:
-		return "expected int"
-	case n < 0:
-		return "value must be at least 0"
 	}
 	return ""
 }

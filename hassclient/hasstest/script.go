@@ -3,7 +3,6 @@ package hasstest
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -32,6 +31,25 @@ type script struct {
 // WithScript adds a script to the home, or replaces one.
 func WithScript(name string, s Script) Option {
 	return func(h *Home) { h.extra = append(h.extra, func() { h.addScript(name, s) }) }
+}
+
+// AddScript adds a script to the running home, or replaces one, and fires
+// service_registered.
+func (h *Home) AddScript(name string, s Script) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.addScript(name, s)
+	h.fire("service_registered", func() any { return map[string]any{"domain": "script", "service": name} }, h.newContext(nil))
+}
+
+// RemoveScript takes a script out of the home and fires service_removed.
+func (h *Home) RemoveScript(name string) {
+	h.Remove("script." + name)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.scripts, name)
+	delete(h.services["script"], name)
+	h.fire("service_removed", func() any { return map[string]any{"domain": "script", "service": name} }, h.newContext(nil))
 }
 
 func (h *Home) addScript(name string, s Script) {
@@ -87,7 +105,12 @@ func canWait(sequence []any) bool {
 }
 
 func scriptOn(c *call, e *entity) (any, *failure) {
+	c.home.mu.Lock()
 	s := c.home.scripts[strings.TrimPrefix(e.shown.EntityID, "script.")]
+	c.home.mu.Unlock()
+	if s == nil {
+		return nil, nil
+	}
 	variables, _ := c.data["variables"].(map[string]any)
 	inner := *c
 	inner.blocked = func() {}
@@ -99,8 +122,10 @@ func scriptOff(c *call, e *entity) (any, *failure) {
 	h := c.home
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, cancel := range h.scripts[strings.TrimPrefix(e.shown.EntityID, "script.")].runs {
-		cancel()
+	if s := h.scripts[strings.TrimPrefix(e.shown.EntityID, "script.")]; s != nil {
+		for _, cancel := range s.runs {
+			cancel()
+		}
 	}
 	return nil, nil
 }
@@ -200,7 +225,7 @@ func (r *scriptRun) step(i int, step map[string]any) (stopped bool, err *failure
 	case "action":
 		return false, r.callAction(step)
 	case "delay":
-		d, msg := delayOf(r.render(step["delay"]))
+		d, _, msg := delayOf(r.render(step["delay"]))
 		if msg != "" {
 			return false, homeError("Error rendering delay: %s", msg)
 		}
@@ -367,29 +392,26 @@ func (r *scriptRun) evaluate(expression string) any {
 	return v
 }
 
-// delayOf reads a delay: seconds, "HH:MM[:SS[.F]]" or its parts by name.
-func delayOf(v any) (time.Duration, string) {
+// delayOf reads a delay: seconds, "HH:MM[:SS[.F]]" or its parts by name. What
+// is wrong with it comes as a message and, with a dot before it, the part.
+func delayOf(v any) (d time.Duration, part, message string) {
 	switch v := v.(type) {
 	case map[string]any:
-		var sum time.Duration
-		for k, n := range v {
+		for _, k := range slices.Sorted(maps.Keys(v)) {
 			unit, ok := map[string]time.Duration{
 				"days": 24 * time.Hour, "hours": time.Hour, "minutes": time.Minute, "seconds": time.Second, "milliseconds": time.Millisecond,
 			}[k]
 			if !ok {
-				return 0, "not a valid option"
+				return 0, "." + k, "not a valid option"
 			}
-			f, err := strconv.ParseFloat(text(n), 64)
+			f, err := strconv.ParseFloat(text(v[k]), 64)
 			if err != nil {
-				return 0, "expected float"
+				return 0, "." + k, "expected float"
 			}
-			sum += time.Duration(f * float64(unit))
+			d += time.Duration(f * float64(unit))
 		}
-		return sum, ""
+		return d, "", ""
 	case string:
-		if f, err := strconv.ParseFloat(v, 64); err == nil {
-			return time.Duration(f * float64(time.Second)), ""
-		}
 		parts := strings.Split(v, ":")
 		if len(parts) == 2 {
 			parts = append(parts, "0")
@@ -399,13 +421,12 @@ func delayOf(v any) (time.Duration, string) {
 			minutes, err2 := strconv.Atoi(parts[1])
 			seconds, err3 := strconv.ParseFloat(parts[2], 64)
 			if err1 == nil && err2 == nil && err3 == nil {
-				return time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute + time.Duration(seconds*float64(time.Second)), ""
+				return time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute + time.Duration(seconds*float64(time.Second)), "", ""
 			}
 		}
-		return 0, fmt.Sprintf("offset %s should be format 'HH:MM', 'HH:MM:SS' or 'HH:MM:SS.F'", v)
-	case json.Number, float64, int:
-		f, _ := strconv.ParseFloat(text(v), 64)
-		return time.Duration(f * float64(time.Second)), ""
 	}
-	return 0, "expected a dictionary"
+	if f, err := strconv.ParseFloat(text(v), 64); err == nil {
+		return time.Duration(f * float64(time.Second)), "", ""
+	}
+	return 0, "", "offset " + strings.Trim(repr(v), "'") + " should be format 'HH:MM', 'HH:MM:SS' or 'HH:MM:SS.F'"
 }

@@ -283,7 +283,7 @@ func (s *service) check(data map[string]any) *failure {
 	for _, key := range slices.Sorted(maps.Keys(data)) {
 		if s.ofEntity && slices.Contains(targetKeys, key) {
 			if key == "entity_id" {
-				if msg := checkEntityIDs(data[key], true); msg != "" {
+				if msg := checkEntityIDs(data[key]); msg != "" {
 					return invalidData("%s at 'entity_id'", msg)
 				}
 			}

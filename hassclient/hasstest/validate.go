@@ -127,28 +127,35 @@ func validEntityID(id string) bool {
 	return len(id) <= 255 && entityIDRE.MatchString(strings.ToLower(id))
 }
 
-// checkEntityIDs checks what stands for entity_id; all: "all" and "none" will
-// do, too.
-func checkEntityIDs(v any, all bool) string {
-	if all && (v == "all" || v == "none") {
+// checkEntityIDs checks what stands for entity_id in a call: ids, "all", "none"
+// or nothing.
+func checkEntityIDs(v any) string {
+	if v == nil || v == "all" || v == "none" {
 		return ""
 	}
 	ids := listOf(v)
-	if list, ok := v.([]any); ok && len(list) != len(ids) {
-		return "Entity IDs must be strings"
-	}
-	for _, id := range ids {
-		if !validEntityID(id) && !(all && strings.Contains(id, "{{")) {
-			if all {
-				return "expected 'all' or 'none'"
-			}
-			return "Entity ID " + id + " is an invalid entity ID"
+	whole, isList := v.([]any)
+	_, isText := v.(string)
+	if isList && len(whole) == len(ids) || isText {
+		if !slices.ContainsFunc(ids, func(id string) bool { return !validEntityID(id) }) {
+			return ""
 		}
 	}
+	return "expected 'all' or 'none'"
+}
+
+// isEntityIDs checks a list of entities, which must be named.
+func isEntityIDs(v any, path string) *invalid {
+	bad := func(message string) *invalid { return &invalid{message: message, path: path, got: v} }
 	if v == nil {
-		return "Entity IDs can not be None"
+		return bad("Entity IDs cannot be None")
 	}
-	return ""
+	for _, id := range listOf(v) {
+		if !validEntityID(id) {
+			return bad("Entity ID " + id + " is an invalid entity ID")
+		}
+	}
+	return nil
 }
 
 // isTarget checks the target of a call.
@@ -163,8 +170,14 @@ func isTarget(v any, path string) *invalid {
 		case !slices.Contains(targetKeys, k):
 			return &invalid{message: "not a valid option" + suggestion(k), path: at, got: m[k]}
 		case k == "entity_id":
-			if msg := checkEntityIDs(m[k], true); msg != "" {
+			if msg := checkEntityIDs(m[k]); msg != "" && !isTemplate(m[k]) {
 				return &invalid{message: msg, path: at, got: m[k]}
+			}
+		default:
+			for i, id := range ensureList(m[k]) {
+				if _, ok := id.(string); !ok {
+					return &invalid{message: "expected str", path: fmt.Sprintf("%s[%d]", at, i)}
+				}
 			}
 		}
 	}
@@ -295,12 +308,15 @@ func checkAction(v any, path string) *invalid {
 	case "action":
 		for _, key := range []string{"action", "service"} {
 			name, ok := step[key]
-			if s := text(name); ok && !strings.Contains(s, "{{") && !serviceRE.MatchString(strings.ToLower(s)) {
+			if ok && name == nil {
+				return at(key, "string value is None")
+			}
+			if s := text(name); ok && !isTemplate(name) && !serviceRE.MatchString(strings.ToLower(s)) {
 				return at(key, fmt.Sprintf("Service %s does not match format <domain>.<name>", s))
 			}
 		}
 		if target, ok := step["target"]; ok {
-			if s, ok := target.(string); ok && strings.Contains(s, "{{") {
+			if isTemplate(target) {
 				return nil
 			}
 			if bad := isTarget(target, path+".target"); bad != nil {
@@ -311,11 +327,19 @@ func checkAction(v any, path string) *invalid {
 			return at("data", "template value should be a string")
 		}
 	case "delay":
-		if s, ok := step["delay"].(string); ok && strings.Contains(s, "{{") {
-			return nil
+		if d, member, msg := delayOf(step["delay"]); msg != "" {
+			if isTemplate(step["delay"]) {
+				return nil
+			}
+			return &invalid{message: msg, path: path + ".delay" + member, got: step["delay"]}
+		} else if d < 0 {
+			return at("delay", "Time period should be positive")
 		}
-		if _, msg := delayOf(step["delay"]); msg != "" {
-			return at("delay", msg)
+	case "event":
+		if data, ok := step["event_data"]; ok && !isTemplate(data) {
+			if _, ok := data.(map[string]any); !ok {
+				return at("event_data", "expected dict")
+			}
 		}
 	case "stop":
 		if v, ok := step["error"]; ok && !isBoolean(v) {
@@ -330,6 +354,11 @@ func checkAction(v any, path string) *invalid {
 		return checkActions(step["else"], path+".else")
 	}
 	return nil
+}
+
+func isTemplate(v any) bool {
+	s, ok := v.(string)
+	return ok && strings.Contains(s, "{{")
 }
 
 func isBoolean(v any) bool {
