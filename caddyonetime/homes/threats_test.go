@@ -124,6 +124,20 @@ func TestThreat29_AHomeThatRestarts(t *testing.T) {
 	}
 }
 
+// A press right after a start waits for the first attempt to connect.
+func TestReadyRightAfterTheStart(t *testing.T) {
+	w := memory(t)
+	c, err := hassclient.New(hassclient.Config{URL: w.url, Token: func() (string, error) { return w.user, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Start()
+	if n := homeOf(t, c).Ready(t.Context(), parse(t, openFront)); n != nil {
+		t.Errorf("not ready: %+v", n)
+	}
+}
+
 // While Home Assistant starts, half of its services and entities are not there yet.
 func TestCheckWaitsForTheStart(t *testing.T) {
 	w := memory(t)
@@ -238,6 +252,30 @@ func TestDistance(t *testing.T) {
 	} {
 		if got := distance(tt.a, tt.b, 9); got != tt.want {
 			t.Errorf("%s, %s: %d, want %d", tt.a, tt.b, got, tt.want)
+		}
+	}
+}
+
+func BenchmarkReady(b *testing.B) {
+	mem := hasstest.New()
+	defer mem.Close()
+	c, err := hassclient.New(hassclient.Config{URL: mem.URL(), Token: func() (string, error) { return mem.UserToken(), nil }})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	c.Start()
+	if err := c.Wait(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	h := &home{client: c, now: time.Now}
+	d, err := onetime.Parse(openFront)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if n := h.Ready(b.Context(), d); n != nil {
+			b.Fatal(n)
 		}
 	}
 }
