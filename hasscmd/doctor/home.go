@@ -47,9 +47,12 @@ type Client interface {
 // written today ("action: lock.unlock").
 const minVersion = "2024.8"
 
-// waitForHome bounds how long a home that is just connecting is waited for. It
-// is well below the time of a whole check, so that the rest can say more.
-const waitForHome = 5 * time.Second
+// How long a home that is not connected is waited for: one that is being tried
+// for the first time longer than one whose last attempt has failed already.
+const (
+	waitForFirst = 5 * time.Second
+	waitForNext  = time.Second
+)
 
 func (s *Subject) home(ctx context.Context, h Home) []Finding {
 	var out []Finding
@@ -63,7 +66,11 @@ func (s *Subject) home(ctx context.Context, h Home) []Finding {
 		add("reachable", Fail, fmt.Sprintf("there is no connection to %s: %v", h.URL, h.Err), "See the log of this Caddy.")
 		return out
 	}
-	wait, cancel := context.WithTimeout(ctx, waitForHome)
+	patience := waitForFirst
+	if h.Client.Status().Err != nil {
+		patience = waitForNext
+	}
+	wait, cancel := context.WithTimeout(ctx, patience)
 	err := h.Client.Wait(wait)
 	cancel()
 	st := h.Client.Status()
