@@ -237,6 +237,10 @@ func (cn *conn) read() {
 		switch {
 		case errors.Is(err, websocket.ErrMessageTooBig):
 			err = fmt.Errorf("it sent a message of more than %d MB", maxMessage>>20)
+		case websocket.CloseStatus(err) != -1:
+			err = fmt.Errorf("it closed the connection (%s)", websocket.CloseStatus(err))
+		case errors.Is(err, io.EOF):
+			err = errors.New("the connection broke off")
 		case err != nil:
 			err = fmt.Errorf("receiving: %w", err)
 		case typ != websocket.MessageText:

@@ -114,9 +114,8 @@ func messageType(value []byte) string {
 // member returns the named member of a valid JSON value; nil where it is not an
 // object or has no such member.
 func member(b []byte, name string) (found json.RawMessage) {
-	quoted := strconv.Quote(name)
 	eachMember(b, func(key, value []byte) {
-		if string(key) == quoted {
+		if string(key[1:len(key)-1]) == name {
 			found = value
 		}
 	})
