@@ -194,6 +194,3 @@ func shorten(s string, n int) string {
 	}
 	return s
 }
-
-// Safe lets an sms: or mailto: address of our own making stand in a page.
-func (page) Safe(address string) template.URL { return template.URL(address) }

@@ -1,9 +1,11 @@
 package host
 
 import (
+	"html/template"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
@@ -16,9 +18,9 @@ type linkData struct {
 	URL      string
 	NoURL    string // why there is no link to show
 	Text     string // what is sent
-	SMS      string
 	WhatsApp string
-	Mail     string
+	SMS      template.URL // of our own making: html/template knows no sms:
+	Mail     template.URL
 	Sentence string
 	Events   []eventView
 	More     bool
@@ -51,11 +53,10 @@ func (r *request) renderLink(status int, v *onetime.View, d *linkData) error {
 	} else {
 		d.URL = link
 		d.Text = ts.message(l, r.h.cfg.House, link, v.Now, zone)
-		text := url.QueryEscape(d.Text)
-		text = plusToSpace(text)
-		d.SMS = "sms:?&body=" + text
+		text := addressText(d.Text)
+		d.SMS = template.URL("sms:?&body=" + text)
 		d.WhatsApp = "https://wa.me/?text=" + text
-		d.Mail = "mailto:?subject=" + plusToSpace(url.QueryEscape(l.T("host.send.subject"))) + "&body=" + text
+		d.Mail = template.URL("mailto:?subject=" + addressText(l.T("host.send.subject")) + "&body=" + text)
 	}
 	entries, next, err := r.svc.Log(r.Context(), onetime.LogQuery{Token: t.ID, Limit: eventsOfLink})
 	if err != nil {
@@ -82,19 +83,9 @@ func (r *request) renderLink(status int, v *onetime.View, d *linkData) error {
 	return r.render(status, "link.html", r.makePage("links", title, d))
 }
 
-// plusToSpace makes of a form's encoding that of an address: programs that
-// open sms: and mailto: do not read + as a space.
-func plusToSpace(s string) string {
-	out := make([]byte, 0, len(s))
-	for i := range len(s) {
-		if s[i] == '+' {
-			out = append(out, "%20"...)
-			continue
-		}
-		out = append(out, s[i])
-	}
-	return string(out)
-}
+// addressText escapes a text for an sms:, mailto: or wa.me address: programs
+// that open those do not read + as a space.
+func addressText(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 func localField(t *time.Time, zone *time.Location) string {
 	if t == nil {
