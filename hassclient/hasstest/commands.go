@@ -172,7 +172,12 @@ func (c *conn) perform(slow bool, do func(blocked func()) []byte) bool {
 }
 
 func success(id int, result any) []byte {
-	return mustJSON(map[string]any{"id": id, "type": "result", "success": true, "result": result})
+	return mustJSON(struct {
+		ID      int    `json:"id"`
+		Type    string `json:"type"`
+		Success bool   `json:"success"`
+		Result  any    `json:"result"`
+	}{id, "result", true, result})
 }
 
 func failed(id int, f *failure) []byte {
@@ -189,11 +194,6 @@ func handleCallService(c *conn, id int, msg map[string]any) bool {
 	h.mu.Lock()
 	s, power := h.lookup(domain, name), h.power
 	h.mu.Unlock()
-	if h.free && s != nil {
-		h.ran(s.domain + "." + s.name)
-		c.send(success(id, map[string]any{"context": ctx}))
-		return true
-	}
 	all := maps.Clone(data)
 	if all == nil {
 		all = map[string]any{}

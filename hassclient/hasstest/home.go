@@ -103,9 +103,9 @@ func WithTrustedProxies(prefixes ...netip.Prefix) Option {
 // seconds they otherwise take. Delays in scripts remain.
 func WithoutDelays() Option { return func(h *Home) { h.noDelays = true } }
 
-// ForBenchmarks makes calls nearly free: a call to a service that exists
-// succeeds at once; nothing is checked, recorded or moved, only counted for
-// [Home.Runs].
+// ForBenchmarks makes calls over the WebSocket nearly free: a call to a service
+// that exists succeeds at once; nothing is checked, recorded or moved, only
+// counted for [Home.Runs]. Faults of calls and services have no effect.
 func ForBenchmarks() Option { return func(h *Home) { h.free = true } }
 
 // New makes a home and serves it. It panics when no port can be had, as

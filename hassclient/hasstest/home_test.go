@@ -194,10 +194,11 @@ func TestFaultsOfCalls(t *testing.T) {
 			if n := len(h.Calls()); n != 1 {
 				t.Errorf("the home has heard %d calls, want 1", n)
 			}
-			if err := client.Wait(ctx); err != nil {
-				t.Error(err)
-			}
-			if got := client.CallAction(ctx, hassclient.ServiceCall{Domain: "script", Service: "open_front_door"}); got.Outcome != hassclient.Done {
+			await(t, "healed", func() bool {
+				got = client.CallAction(ctx, hassclient.ServiceCall{Domain: "script", Service: "open_front_door"})
+				return got.Outcome != hassclient.NotSent
+			})
+			if got.Outcome != hassclient.Done {
 				t.Errorf("healed: %+v", got)
 			}
 		})

@@ -3,6 +3,7 @@ package hasstest
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"regexp"
 	"slices"
@@ -71,26 +72,32 @@ func checkMessage(m map[string]any, rules map[string]rule) *invalid {
 	if rules == nil && len(m) > 2 {
 		return &invalid{message: "extra keys not allowed", got: m}
 	}
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		if k == "id" || k == "type" {
-			continue
-		}
-		r, ok := rules[k]
-		if !ok {
-			return &invalid{message: "not a valid option", path: k, got: m[k]}
-		}
-		if r.check != nil {
-			if bad := r.check(m[k], k); bad != nil {
-				return bad
+	members := func(keys iter.Seq[string]) *invalid {
+		for k := range keys {
+			if k == "id" || k == "type" {
+				continue
+			}
+			r, ok := rules[k]
+			if !ok {
+				return &invalid{message: "not a valid option", path: k, got: m[k]}
+			}
+			if r.check != nil {
+				if bad := r.check(m[k], k); bad != nil {
+					return bad
+				}
 			}
 		}
-	}
-	for _, k := range slices.Sorted(maps.Keys(rules)) {
-		if _, ok := m[k]; rules[k].required && !ok {
-			return &invalid{message: "required key not provided", path: k}
+		for k, r := range rules {
+			if _, ok := m[k]; r.required && !ok {
+				return &invalid{message: "required key not provided", path: k}
+			}
 		}
+		return nil
 	}
-	return nil
+	if members(maps.Keys(m)) == nil {
+		return nil
+	}
+	return members(slices.Values(slices.Sorted(maps.Keys(m)))) // always the same one
 }
 
 func isString(v any, path string) *invalid {

@@ -202,6 +202,9 @@ func (c *conn) serve() {
 			return
 		}
 		c.hang()
+		if c.home.free && c.free(b) {
+			continue
+		}
 		var m any
 		d := json.NewDecoder(bytes.NewReader(b))
 		d.UseNumber()
@@ -266,12 +269,7 @@ func (c *conn) authenticate() bool {
 }
 
 func (c *conn) result(id int, v any) {
-	c.send(mustJSON(struct {
-		ID      int    `json:"id"`
-		Type    string `json:"type"`
-		Success bool   `json:"success"`
-		Result  any    `json:"result"`
-	}{id, "result", true, v}))
+	c.send(success(id, v))
 }
 
 func (c *conn) fail(id any, f *failure) {
