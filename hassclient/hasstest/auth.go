@@ -176,6 +176,9 @@ func (h *Home) beginLogin(w http.ResponseWriter, r *http.Request, from origin) {
 	default:
 		id := newID()
 		h.mu.Lock()
+		if len(h.flows) >= keep { // nobody logs in so often: it is a scanner
+			clear(h.flows)
+		}
 		h.flows[id] = &loginFlow{redirectURI: text(m["redirect_uri"]), challenge: challenge, remote: from.remote}
 		h.mu.Unlock()
 		h.answer(w, http.StatusOK, loginForm(id, map[string]any{}))
@@ -235,7 +238,11 @@ func (h *Home) continueLogin(w http.ResponseWriter, r *http.Request, from origin
 		h.message(w, http.StatusForbidden, "Invalid redirect URI")
 		return
 	}
-	if why := u.shutOut(from); why != "" {
+	why := u.shutOut(from)
+	if !u.active {
+		why = "User is not active"
+	}
+	if why != "" {
 		h.message(w, http.StatusForbidden, "Login blocked: "+why)
 		return
 	}
@@ -249,10 +256,7 @@ func (h *Home) continueLogin(w http.ResponseWriter, r *http.Request, from origin
 
 // shutOut says why a user may not log in; "": they may.
 func (u *user) shutOut(from origin) string {
-	switch {
-	case !u.active:
-		return "User is not active"
-	case u.LocalOnly && !isLocal(from.remote):
+	if u.LocalOnly && !isLocal(from.remote) {
 		return "User cannot authenticate remotely"
 	}
 	return ""
@@ -322,6 +326,8 @@ func (h *Home) serveToken(w http.ResponseWriter, r *http.Request, from origin) {
 			refuse(http.StatusBadRequest, "invalid_grant", "Invalid code verifier")
 		case code.challenge == "" && hasVerifier:
 			refuse(http.StatusBadRequest, "invalid_request", "Code verifier provided but no code challenge was present")
+		case !code.user.active:
+			refuse(http.StatusForbidden, "access_denied", "User is not active")
 		case code.user.shutOut(from) != "":
 			refuse(http.StatusForbidden, "access_denied", code.user.shutOut(from))
 		default:

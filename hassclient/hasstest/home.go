@@ -190,13 +190,19 @@ func (h *Home) Stop() {
 	h.dropConnections()
 }
 
-// Start ends what [Home.Stop] began.
+// Start ends what [Home.Stop] began. Locks that were turning are found as they
+// were before.
 func (h *Home) Start() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stopped && !h.closed {
 		h.stopped = false
 		h.power, h.powerOff = context.WithCancel(h.ctx)
+		for id, e := range h.entities {
+			if before := map[string]string{"locking": "unlocked", "unlocking": "locked", "opening": "locked"}[e.state]; before != "" {
+				h.update(h.newContext(nil), id, before, nil)
+			}
+		}
 	}
 }
 

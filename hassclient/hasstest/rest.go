@@ -19,6 +19,14 @@ type origin struct {
 
 // ServeHTTP implements [http.Handler].
 func (h *Home) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		panic(http.ErrAbortHandler)
+	}
+	h.wg.Add(1) // Close waits for us
+	h.mu.Unlock()
+	defer h.wg.Done()
 	f, healed := h.fault()
 	if f.refuse {
 		panic(http.ErrAbortHandler) // breaks the connection
@@ -42,10 +50,10 @@ func (h *Home) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.URL.Path == "/api/websocket" && r.Method == http.MethodGet {
-		h.serveWebSocket(w, r)
+		h.serveWebSocket(w, r, from)
 		return
 	}
-	if f.slow > 0 && !h.wait(r.Context(), f.slow) {
+	if f.slow > 0 && !h.wait(h.ctx, f.slow) {
 		return
 	}
 	if f.garbage || f.huge {
@@ -160,7 +168,7 @@ func (h *Home) serveAPI(w http.ResponseWriter, r *http.Request, from origin, f f
 	}
 	bearer, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	token := h.checkAccessToken(bearer)
-	if token == nil || !token.user.active || token.user.shutOut(from) != "" {
+	if token == nil || token.user.shutOut(from) != "" {
 		w.Header().Set("WWW-Authenticate", `Bearer resource_metadata="`+from.scheme+"://"+from.host+`/.well-known/oauth-protected-resource"`)
 		plain(w, http.StatusUnauthorized)
 		return

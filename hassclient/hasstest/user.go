@@ -2,8 +2,8 @@ package hasstest
 
 import (
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/hex"
-	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -176,7 +176,7 @@ func (h *Home) checkAccessToken(accessToken string) *refreshToken {
 		}
 		return found.key, err
 	}, jwt.WithValidMethods([]string{"HS256"}), jwt.WithTimeFunc(h.clock.Now), jwt.WithExpirationRequired(), jwt.WithLeeway(10*time.Second))
-	if err != nil {
+	if err != nil || !found.user.active {
 		return nil
 	}
 	return found
@@ -184,7 +184,7 @@ func (h *Home) checkAccessToken(accessToken string) *refreshToken {
 
 func (h *Home) refreshTokenNamed(token string) *refreshToken {
 	for _, t := range h.refresh {
-		if token != "" && t.token == token {
+		if subtle.ConstantTimeCompare([]byte(t.token), []byte(token)) == 1 {
 			return t
 		}
 	}
@@ -206,9 +206,9 @@ func (h *Home) Logins(username string) int {
 }
 
 func (h *Home) checkPassword(username, password string) *user {
-	i := slices.IndexFunc(h.users, func(u *user) bool { return u.Username == username && u.Password == password && password != "" })
-	if i < 0 {
+	u := h.userNamed(username)
+	if u == nil || u.Password == "" || subtle.ConstantTimeCompare([]byte(u.Password), []byte(password)) == 0 {
 		return nil
 	}
-	return h.users[i]
+	return u
 }

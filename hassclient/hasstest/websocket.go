@@ -25,6 +25,7 @@ type conn struct {
 	home   *Home
 	ws     *websocket.Conn
 	raw    net.Conn // below ws, to break it in the middle of a frame
+	from   origin
 	ctx    context.Context
 	cancel context.CancelFunc
 	user   *user
@@ -63,14 +64,14 @@ func (w *hijacked) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return c, rw, err
 }
 
-func (h *Home) serveWebSocket(w http.ResponseWriter, r *http.Request) {
+func (h *Home) serveWebSocket(w http.ResponseWriter, r *http.Request, from origin) {
 	hw := &hijacked{ResponseWriter: w}
 	ws, err := websocket.Accept(hw, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
 	if err != nil {
 		return // Accept has answered
 	}
 	ws.SetReadLimit(maxReadBytes)
-	c := &conn{home: h, ws: ws, raw: hw.conn, subscriptions: map[int]*subscription{}}
+	c := &conn{home: h, ws: ws, raw: hw.conn, from: from, subscriptions: map[int]*subscription{}}
 	c.wake.L = &c.mu
 	c.ctx, c.cancel = context.WithCancel(h.ctx)
 	h.mu.Lock()
@@ -81,8 +82,6 @@ func (h *Home) serveWebSocket(w http.ResponseWriter, r *http.Request) {
 	}
 	h.conns[c] = struct{}{}
 	h.mu.Unlock()
-	h.wg.Add(1) // here and not in a goroutine: the server's own serves us
-	defer h.wg.Done()
 	var writer sync.WaitGroup
 	writer.Go(c.write)
 
@@ -260,8 +259,8 @@ func (c *conn) authenticate() bool {
 	if token == nil {
 		return refuse("Invalid access token or password")
 	}
-	if !token.user.active {
-		return refuse("User is not active")
+	if why := token.user.shutOut(c.from); why != "" {
+		return refuse(why)
 	}
 	c.token, c.user = token, token.user
 	c.send(mustJSON(map[string]any{"type": "auth_ok", "ha_version": version}))
