@@ -164,6 +164,7 @@ func TestCaddy(t *testing.T) {
 				header_up X-Webauth-User {http.auth.user.id}
 				header_up X-Webauth-Name {http.auth.user.name}
 				header_up X-Webauth-Group {http.auth.user.group}
+				header_up -X_Webauth_*
 			}
 		}
 		handle /open/* {
@@ -212,7 +213,7 @@ func TestCaddy(t *testing.T) {
 
 	t.Run("Threat12_IdentityHeadersOfTheClient", func(t *testing.T) {
 		status, _ := s.raw(t, "POST /grafana/ HTTP/1.1\nHost: "+s.addr+"\n"+cookie+
-			"\nX-Webauth-User: admin\nx-webauth-user: root\nX-Webauth-Group: wheel\nConnection: close, X-Webauth-User, X-Webauth-Name"+
+			"\nX-Webauth-User: admin\nx-webauth-user: root\nX_Webauth_User: admin\nX_WEBAUTH_Name: admin\nX-Webauth-Group: wheel\nConnection: close, X-Webauth-User, X-Webauth-Name"+
 			"\nTrailer: X-Webauth-User\nTransfer-Encoding: chunked\n\n1\na\n0\nX-Webauth-User: trailer\n\n")
 		r := s.got()
 		if status != 200 || r == nil {
@@ -226,6 +227,11 @@ func TestCaddy(t *testing.T) {
 		}
 		if v := r.Header.Get("X-Webauth-Group"); v != "" {
 			t.Errorf("X-Webauth-Group is %q, want it empty: there is no such claim", v)
+		}
+		for name := range r.Header {
+			if strings.Contains(name, "_") {
+				t.Errorf("%s came through, which some services take for the one with dashes", name)
+			}
 		}
 		odd := mint(t, k, with(claimsAt(now), map[string]any{"name": "A\r\nX-Webauth-User: admin\r\n\r\n\x00"}))
 		if status, _ := s.raw(t, "GET /grafana/ HTTP/1.1\nHost: "+s.addr+"\nConnection: close\nCookie: jwt_access_token="+odd+"\n\n"); status != 200 {
