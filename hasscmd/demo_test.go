@@ -36,7 +36,10 @@ func startDemo(t *testing.T, args ...string) *demoProcess {
 			t.Fatal(err)
 		}
 	}
-	p.cmd = exec.Command(os.Args[0], append([]string{"hass", "demo"}, args...)...)
+	// Long after it should have ended, so that a failure ends, too.
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	p.cmd = exec.CommandContext(ctx, os.Args[0], append([]string{"hass", "demo"}, args...)...)
 	p.cmd.Env = []string{asCaddy + "=1", "PATH=" + os.Getenv("PATH"), "HOME=" + p.dir + "/home", "TMPDIR=" + p.dir + "/tmp", "TZ=Europe/Berlin"}
 	p.cmd.Dir = p.dir + "/cwd"
 	out, err := p.cmd.StdoutPipe()
@@ -47,7 +50,6 @@ func startDemo(t *testing.T, args ...string) *demoProcess {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.cmd.Process.Kill() })
 	p.lines = bufio.NewScanner(out)
 	return p
 }
@@ -87,7 +89,7 @@ func (p *demoProcess) end(sig os.Signal) {
 	})
 }
 
-// pressOnThisMachine presses the printed link by way of localhost.
+// press presses the printed link by way of localhost.
 func (p *demoProcess) press() {
 	p.t.Helper()
 	link := p.until(`http://localhost:\d+/[0-9A-Z]{24}`)

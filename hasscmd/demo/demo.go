@@ -48,6 +48,8 @@ type Demo struct {
 	// Home is the home in memory.
 	Home *hasstest.Home
 
+	claim   *claim
+	running bool // Caddy
 	service *onetime.Service
 	house   *house
 	dir     string
@@ -68,9 +70,10 @@ func Start(ctx context.Context, o Options) (d *Demo, err error) {
 			d = nil
 		}
 	}()
-	if d.Port, err = freePort(o.Port); err != nil {
+	if d.claim, err = claimPort(o.Port); err != nil {
 		return d, err
 	}
+	d.Port = d.claim.port
 	host := o.Host
 	if host == "" {
 		if host = lanAddress(); host == "" {
@@ -108,6 +111,7 @@ func Start(ctx context.Context, o Options) (d *Demo, err error) {
 	if err = caddy.Run(cfg); err != nil {
 		return d, err
 	}
+	d.running = true
 	if err = d.prepare(ctx); err != nil {
 		return d, err
 	}
@@ -174,9 +178,14 @@ func (d *Demo) Close() error {
 		// First, so that streams of events do not hold up Caddy's end.
 		d.house.close()
 	}
-	errs = append(errs, caddy.Stop())
+	if d.running {
+		errs = append(errs, caddy.Stop())
+	}
 	if d.Home != nil {
 		d.Home.Close()
+	}
+	if d.claim != nil {
+		errs = append(errs, d.claim.Close())
 	}
 	if d.dir != "" {
 		errs = append(errs, os.RemoveAll(d.dir))

@@ -16,38 +16,58 @@ const (
 	lastPort  = 8099
 )
 
-// freePort returns the port that is asked for, if it is free; and where none is
-// asked for, the first free one from 8080.
-//
-// Caddy shares its ports with whoever else is willing to (SO_REUSEPORT), so it
-// would not notice another demo on the same one. Listening without that does.
-func freePort(port int) (int, error) {
+// claim is the right to serve on a port of this machine, until it is closed.
+type claim struct {
+	port int
+	lock net.PacketConn
+}
+
+// claimPort claims the port that is asked for; and where none is asked for, the
+// first free one from 8080.
+func claimPort(port int) (*claim, error) {
 	if port != 0 {
-		if err := tryPort(port); err != nil {
-			return 0, fmt.Errorf("port %d cannot be had: choose another by --port, or none to have one chosen (%w)", port, err)
+		c, err := tryPort(port)
+		if err != nil {
+			return nil, fmt.Errorf("port %d cannot be had: choose another by --port, or none to have one chosen (%w)", port, err)
 		}
-		return port, nil
+		return c, nil
 	}
 	for port := firstPort; port <= lastPort; port++ {
-		if tryPort(port) == nil {
-			return port, nil
+		if c, err := tryPort(port); err == nil {
+			return c, nil
 		}
 	}
 	ln, err := net.Listen("tcp", ":0")
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port, nil
+	port = ln.Addr().(*net.TCPAddr).Port
+	ln.Close()
+	return tryPort(port)
 }
 
-func tryPort(port int) error {
+// tryPort claims a port if nobody has it.
+//
+// Caddy shares its ports with whoever else is willing to (SO_REUSEPORT), so it
+// would not notice another program on the same one. Listening without that
+// does. Two demos that start at the same moment could both find the port free,
+// though: the UDP port of the same number, which nobody shares, decides which
+// of them has it.
+func tryPort(port int) (*claim, error) {
+	lock, err := net.ListenPacket("udp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return nil, err
+	}
 	ln, err := net.Listen("tcp", ":"+strconv.Itoa(port))
 	if err != nil {
-		return err
+		lock.Close()
+		return nil, err
 	}
-	return ln.Close()
+	ln.Close()
+	return &claim{port: port, lock: lock}, nil
 }
+
+func (c *claim) Close() error { return c.lock.Close() }
 
 // lanAddress is this machine's address in the local network, or "".
 func lanAddress() string {
