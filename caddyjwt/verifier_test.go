@@ -13,8 +13,10 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -479,4 +481,30 @@ func FuzzClaims(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestMutatedTokensAreRefused changes bytes of a good token at random, always the same way.
+func TestMutatedTokensAreRefused(t *testing.T) {
+	k := newEC(t, elliptic.P256())
+	v := verifierOf(t, k)
+	good := mint(t, k, claimsAt(noon))
+	random := rand.New(rand.NewPCG(1, 2))
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.=+ "
+	for range 5000 {
+		token := []byte(good)
+		for range 1 + random.IntN(3) {
+			at := random.IntN(len(token))
+			switch random.IntN(4) {
+			case 0:
+				token = slices.Delete(token, at, at+1)
+			case 1:
+				token = slices.Insert(token, at, alphabet[random.IntN(len(alphabet))])
+			default:
+				token[at] = alphabet[random.IntN(len(alphabet))]
+			}
+		}
+		if who, err := v.verify(string(token)); string(token) != good && err == nil {
+			t.Fatalf("forged: %q is taken for %s", token, who.subject)
+		}
+	}
 }
