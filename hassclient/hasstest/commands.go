@@ -49,11 +49,14 @@ func init() { // here: some of them refer to each other
 		"config/auth/list":                        {admin: true, handle: query((*conn).listUsers)},
 		"config/entity_registry/list":             {handle: query((*conn).listEntities)},
 		"config/entity_registry/list_for_display": {handle: query((*conn).listForDisplay)},
-		"config/device_registry/list":             {handle: query((*conn).listDevices)},
-		"config/area_registry/list":               {handle: query((*conn).listAreas)},
-		"config/floor_registry/list":              {handle: query(func(*conn) any { return []any{} })},
-		"config/label_registry/list":              {handle: query(func(*conn) any { return []any{} })},
-		"http/config":                             {admin: true, handle: query((*conn).httpConfig)},
+		"config/entity_registry/update": {admin: true, rules: map[string]rule{
+			"entity_id": {required: true, check: isString}, "area_id": {},
+		}, handle: updateEntity},
+		"config/device_registry/list": {handle: query((*conn).listDevices)},
+		"config/area_registry/list":   {handle: query((*conn).listAreas)},
+		"config/floor_registry/list":  {handle: query(func(*conn) any { return []any{} })},
+		"config/label_registry/list":  {handle: query(func(*conn) any { return []any{} })},
+		"http/config":                 {admin: true, handle: query((*conn).httpConfig)},
 		"trace/list": {admin: true, rules: map[string]rule{
 			"domain": {required: true, check: isString}, "item_id": {check: isString},
 		}, handle: traceList},
@@ -422,19 +425,41 @@ func (c *conn) listUsers() any {
 func (c *conn) listEntities() any {
 	list := []any{}
 	for _, id := range c.home.order {
-		e := c.home.entities[id]
-		if e.uniqueID == "" {
-			continue
+		if e := c.home.entities[id]; e.uniqueID != "" {
+			list = append(list, e.registered())
 		}
-		list = append(list, map[string]any{
-			"area_id": orNil(e.areaID), "categories": map[string]any{}, "config_entry_id": nil, "config_subentry_id": nil,
-			"created_at": timestamp(e.shown.LastChanged), "device_id": orNil(e.deviceID), "disabled_by": nil, "entity_category": nil,
-			"entity_id": id, "hidden_by": nil, "icon": nil, "id": e.uniqueID, "labels": []string{}, "modified_at": timestamp(e.shown.LastChanged),
-			"name": nil, "next_name_part": nil, "options": map[string]any{"conversation": map[string]any{"should_expose": false}},
-			"original_name": orNil(e.original), "platform": e.platform, "translation_key": nil, "unique_id": e.uniqueID,
-		})
 	}
 	return list
+}
+
+// registered is the entity as the entity registry has it.
+func (e *entity) registered() map[string]any {
+	return map[string]any{
+		"area_id": orNil(e.areaID), "categories": map[string]any{}, "config_entry_id": nil, "config_subentry_id": nil,
+		"created_at": timestamp(e.shown.LastChanged), "device_id": orNil(e.deviceID), "disabled_by": nil, "entity_category": nil,
+		"entity_id": e.shown.EntityID, "hidden_by": nil, "icon": nil, "id": e.uniqueID, "labels": []string{},
+		"modified_at": timestamp(e.shown.LastChanged), "name": nil, "next_name_part": nil,
+		"options":       map[string]any{"conversation": map[string]any{"should_expose": false}},
+		"original_name": orNil(e.original), "platform": e.platform, "translation_key": nil, "unique_id": e.uniqueID,
+	}
+}
+
+// updateEntity puts an entity into an area; nothing else of an entity can be
+// changed here.
+func updateEntity(c *conn, id int, msg map[string]any) bool {
+	h := c.home
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	e := h.entities[msg["entity_id"].(string)]
+	if e == nil || e.uniqueID == "" {
+		c.fail(id, &failure{code: "not_found", message: "Entity not found"})
+		return true
+	}
+	if areaID, ok := msg["area_id"]; ok {
+		e.areaID = text(areaID)
+	}
+	c.result(id, map[string]any{"entity_entry": e.registered()})
+	return true
 }
 
 func (c *conn) listForDisplay() any {

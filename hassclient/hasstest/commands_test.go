@@ -153,6 +153,14 @@ var commandCases = []struct {
 	{name: "services for a notifier", command: `{"type":"get_services_for_target","target":{"entity_id":"notify.notifier"}}`},
 	{name: "services for nobody", command: `{"type":"get_services_for_target","target":{"entity_id":"lock.nope"}}`},
 
+	{name: "into an area", command: `{"type":"config/entity_registry/update","entity_id":"lock.garden_gate","area_id":"kitchen"}`, pick: pickArea},
+	{name: "into an area as user", as: "user", command: `{"type":"config/entity_registry/update","entity_id":"lock.garden_gate","area_id":"kitchen"}`},
+	{name: "into an area: nobody", command: `{"type":"config/entity_registry/update","entity_id":"lock.nope","area_id":"kitchen"}`},
+	{name: "extract: area", as: "user", command: `{"type":"extract_from_target","target":{"area_id":"kitchen"}}`},
+	{name: "a lock by its area", command: `{"type":"call_service","domain":"lock","service":"lock","target":{"area_id":"kitchen"}}`},
+	{name: "what no lock of the area can", command: `{"type":"call_service","domain":"lock","service":"open","target":{"area_id":"kitchen"}}`},
+	{name: "out of the area", command: `{"type":"config/entity_registry/update","entity_id":"lock.garden_gate","area_id":null}`, pick: pickArea},
+
 	// Events and subscriptions.
 	{name: "fire", command: `{"type":"fire_event","event_type":"x"}`},
 	{name: "fire as user", as: "user", command: `{"type":"fire_event","event_type":"x"}`},
@@ -392,6 +400,10 @@ func pickDisplay(v any) any {
 	}
 	m["entities"] = out
 	return m
+}
+
+func pickArea(v any) any {
+	return v.(map[string]any)["entity_entry"].(map[string]any)["area_id"]
 }
 
 func pickDevice(v any) any {
