@@ -22,6 +22,7 @@
 //
 // Codes, messages and shapes of its answers are held to the real thing by a
 // test table that runs against both. What it does not have, it says: templates
-// beyond {{ name }} and {{ name | default(…) }}, and the actions choose, repeat
-// and wait_*, are errors when they are run.
+// beyond {{ name }} and {{ name | default(…) }}, conditions other than state and
+// template, and the actions choose, repeat, scene and wait_* are errors of
+// Home Assistant's kind when they are run.
 package hasstest

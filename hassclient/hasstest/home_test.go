@@ -371,6 +371,31 @@ func TestScriptsAddedAndRemoved(t *testing.T) {
 	}
 }
 
+// TestUnknownIsAnError: what the home cannot evaluate it says, and does not act
+// on.
+func TestUnknownIsAnError(t *testing.T) {
+	h, a := newHome(t)
+	s := a.login(t, "")
+	for _, step := range []string{
+		`{"event":"e","event_data":{"a":"{{ states('lock.front_door') }}"}}`,
+		`{"action":"{{ 'lock.' ~ 'unlock' }}","target":{"entity_id":"lock.garden_gate"}}`,
+		`{"delay":"{{ now() }}"}`,
+		`{"condition":"sun","after":"sunset"}`,
+		`{"choose":[]}`,
+		`{"repeat":{"count":1,"sequence":[]}}`,
+		`{"wait_template":"{{ true }}"}`,
+	} {
+		m, _ := s.ask(`{"type":"execute_script","sequence":[` + step + `,{"event":"e"}]}`)
+		e, _ := m["error"].(map[string]any)
+		if e["code"] != "home_assistant_error" || !strings.HasPrefix(e["message"].(string), "this home in memory ") {
+			t.Errorf("%s: %v", step, m)
+		}
+	}
+	if n := len(h.Events("e")) + h.Runs("lock.unlock"); n != 0 {
+		t.Errorf("it has acted %d times", n)
+	}
+}
+
 func TestNotifications(t *testing.T) {
 	h, a := newHome(t)
 	s := a.login(t, "user")

@@ -193,6 +193,7 @@ type scriptRun struct {
 	execution string // for the trace
 	lastStep  string
 	last      map[string]any
+	unknown   *failure // what this home cannot evaluate
 }
 
 // steps runs a sequence; true: it was ended by a stop.
@@ -207,6 +208,9 @@ func (r *scriptRun) steps(sequence []any) (stopped bool, err *failure) {
 			continue
 		}
 		stopped, err := r.step(i, step)
+		if r.unknown != nil {
+			return stopped, r.unknown
+		}
 		if err != nil && step["continue_on_error"] == true && !err.config {
 			err = nil
 		}
@@ -237,6 +241,9 @@ func (r *scriptRun) step(i int, step map[string]any) (stopped bool, err *failure
 		}
 	case "event":
 		data, _ := r.render(step["event_data"]).(map[string]any)
+		if r.unknown != nil {
+			return false, r.unknown
+		}
 		r.home.fireEvent(text(step["event"]), data, r.ctx)
 	case "variables":
 		more, _ := r.render(step["variables"]).(map[string]any)
@@ -288,6 +295,9 @@ func (r *scriptRun) callAction(step map[string]any) *failure {
 	if id, ok := step["entity_id"]; ok {
 		data["entity_id"] = r.render(id)
 	}
+	if r.unknown != nil {
+		return r.unknown
+	}
 	h := r.home
 	h.mu.Lock()
 	s := h.lookup(domain, service)
@@ -320,6 +330,7 @@ func (r *scriptRun) holds(condition map[string]any) bool {
 		v := r.render(condition["value_template"])
 		return v == true || v == "true" || v == "True"
 	}
+	r.unknown = homeError("this home in memory knows no condition %q", text(condition["condition"]))
 	return false
 }
 
@@ -364,6 +375,7 @@ func (r *scriptRun) render(v any) any {
 
 var (
 	templateRE = regexp.MustCompile(`\{\{(.*?)\}\}`)
+	variableRE = regexp.MustCompile(`^[A-Za-z_]\w*(\.\w+)*$`)
 	defaultRE  = regexp.MustCompile(`^(.*?)\|\s*default\((.*)\)\s*$`)
 )
 
@@ -375,12 +387,17 @@ func (r *scriptRun) evaluate(expression string) any {
 		expression, fallback = m[1], r.evaluate(m[2])
 	}
 	expression = strings.TrimSpace(expression)
-	if n := len(expression); n >= 2 && (expression[0] == '\'' || expression[0] == '"') && expression[n-1] == expression[0] {
+	if n := len(expression); n >= 2 && (expression[0] == '\'' || expression[0] == '"') && expression[n-1] == expression[0] &&
+		strings.Count(expression, expression[:1]) == 2 {
 		return expression[1 : n-1]
 	}
 	var literal any
 	if json.Unmarshal([]byte(expression), &literal) == nil {
 		return literal
+	}
+	if !variableRE.MatchString(expression) {
+		r.unknown = homeError("this home in memory renders no template such as {{ %s }}", expression)
+		return nil
 	}
 	var v any = r.variables
 	for name := range strings.SplitSeq(expression, ".") {
