@@ -65,6 +65,10 @@ func (w *world) serve(t *testing.T) string {
 		if w.lang != "" {
 			r.Header.Set("Accept-Language", w.lang)
 		}
+		if r.Method == http.MethodPost && w.loseAnswers.Add(-1) >= 0 {
+			w.handler.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		}
 		w.handler.ServeHTTP(rw, r)
 	})))
 	server := httptest.NewServer(mux)

@@ -138,6 +138,7 @@ type saying struct {
 	l    *words.Language
 	zone *time.Location
 	door bool
+	told bool // the zone has been named
 }
 
 // say and its like add a person's name where there is one; a message that has
@@ -165,14 +166,18 @@ func (s *saying) alarm(text template.HTML) {
 	s.Lines = append(s.Lines, line{Text: text, Role: "alert"})
 }
 
-// time is a moment by itself, at a moment in a sentence. Behind both stands the
-// home's zone, which the script takes away or replaces by the phone's time.
+// time is a moment by itself, at a moment in a sentence. Behind the first of a
+// page stands the home's zone, which the script takes away, or replaces by the
+// phone's time.
 func (s *saying) time(t time.Time) template.HTML { return s.moment(t, s.l.Time(t, s.v.Now, s.zone)) }
 func (s *saying) at(t time.Time) template.HTML   { return s.moment(t, s.l.At(t, s.v.Now, s.zone)) }
 
 func (s *saying) moment(t time.Time, text string) template.HTML {
-	return template.HTML(`<time datetime="` + t.In(s.zone).Format(time.RFC3339) + `">` + template.HTMLEscapeString(text) +
-		`<span> (` + template.HTMLEscapeString(s.zone.String()) + `)</span></time>`)
+	zone := ""
+	if !s.told {
+		s.told, zone = true, `<span> (`+template.HTMLEscapeString(s.zone.String())+`)</span>`
+	}
+	return template.HTML(`<time datetime="` + t.In(s.zone).Format(time.RFC3339) + `">` + template.HTMLEscapeString(text) + zone + `</time>`)
 }
 
 // in is a stretch of time that the script counts down.

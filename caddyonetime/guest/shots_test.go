@@ -183,6 +183,7 @@ type look struct {
 	dark          bool
 	lang          string
 	people        people
+	zone          string // the phone's; the home's when empty
 	noScript      bool
 	noStyle       bool
 	only          string // scenes, separated by spaces; all when empty
@@ -277,10 +278,14 @@ func (l look) steps() []step {
 	if l.dark {
 		scheme = "dark"
 	}
+	zone := "Europe/Berlin"
+	if l.zone != "" {
+		zone = l.zone
+	}
 	return []step{
 		call(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: l.width, Height: l.height, DeviceScaleFactor: 1, Mobile: l.width < 600}),
 		call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}),
-		call(emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Europe/Berlin"}),
+		call(emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: zone}),
 		call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: l.noScript}),
 	}
 }

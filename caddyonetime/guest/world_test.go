@@ -38,9 +38,10 @@ type world struct {
 	cfg     Config
 
 	// Of the server for browsers.
-	failPosts atomic.Bool // the line breaks at each press
-	noStyle   bool
-	lang      string
+	failPosts   atomic.Bool  // the line breaks at each press
+	loseAnswers atomic.Int32 // the line breaks after so many presses
+	noStyle     bool
+	lang        string
 
 	mu   sync.Mutex
 	log  bytes.Buffer

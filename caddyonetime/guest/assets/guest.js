@@ -66,8 +66,7 @@ function dress() {
 
 // A phone that has just landed shows another time than the home's.
 function phoneTime(e) {
-	const span = $('span', e), iso = e.getAttribute('datetime');
-	if (!span) return;
+	const span = $('span', e) || e.appendChild(make('span', '', '')), iso = e.getAttribute('datetime');
 	const offset = /([+-])(\d\d):(\d\d)$/.exec(iso);
 	const home = offset ? (offset[1] === '-' ? -1 : 1) * (60 * offset[2] + +offset[3]) : 0;
 	const here = new Date(iso);
