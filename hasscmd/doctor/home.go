@@ -86,7 +86,11 @@ func (s *Subject) home(ctx context.Context, h Home) []Finding {
 		if cause == nil {
 			cause = err
 		}
-		add("reachable", Fail, fmt.Sprintf("%s does not answer: %v", h.URL, cause), homeAdvice(h.URL, cause))
+		text := cause.Error()
+		if !strings.Contains(text, h.URL) {
+			text = h.URL + " does not answer: " + text
+		}
+		add("reachable", Fail, text, homeAdvice(h.URL, cause))
 		return out
 	}
 	add("reachable", OK, h.URL+" answers", "")
@@ -285,17 +289,13 @@ func (s *Subject) homeProxy(ctx context.Context, h Home, st hassclient.Status, a
 
 	detail := ""
 	if st.User != nil && st.User.IsAdmin {
-		var cfg struct {
-			Use     bool     `json:"use_x_forwarded_for"`
-			Trusted []string `json:"trusted_proxies"`
-		}
 		// The command exists since 2026.8; without it the probe below knows.
+		var cfg httpConfig
 		if err := h.Client.Query(ctx, "http/config", nil, &cfg); err == nil {
-			switch {
-			case !cfg.Use:
-				detail = " (reverse proxy is switched off there)"
-			case len(cfg.Trusted) > 0:
-				detail = " (it trusts " + strings.Join(cfg.Trusted, ", ") + ")"
+			detail = cfg.describe()
+			if cfg.Active == "pending" && cfg.RevertAt != nil {
+				add("http_settings", Warn, "Home Assistant's new settings of its HTTP server are on trial, and go back to the old ones by themselves",
+					"Confirm them: Settings, System, Network, in a browser that reaches Home Assistant directly.")
 			}
 		}
 	}
@@ -312,6 +312,34 @@ func (s *Subject) homeProxy(ctx context.Context, h Home, st hassclient.Status, a
 	default:
 		add("trusted_proxies", OK, "Home Assistant does not trust this Caddy as its proxy, which matters only where it is one"+detail, "")
 	}
+}
+
+// httpConfig is Home Assistant's answer to http/config: the settings that are
+// confirmed, those on trial, and which of them are in use.
+type httpConfig struct {
+	Stable   *httpSettings `json:"stable"`
+	Pending  *httpSettings `json:"pending"`
+	Default  *httpSettings `json:"default"`
+	Active   string        `json:"active_config_type"`
+	RevertAt any           `json:"revert_at"`
+}
+
+type httpSettings struct {
+	Use     bool     `json:"use_x_forwarded_for"`
+	Trusted []string `json:"trusted_proxies"`
+}
+
+// describe says, in brackets, which proxies the home trusts; "" where it does
+// not say.
+func (c httpConfig) describe() string {
+	s := map[string]*httpSettings{"stable": c.Stable, "pending": c.Pending, "default": c.Default}[c.Active]
+	switch {
+	case s == nil:
+		return ""
+	case !s.Use:
+		return " (reverse proxy is switched off there)"
+	}
+	return " (it trusts " + strings.Join(s.Trusted, ", ") + ")"
 }
 
 // older reports whether Home Assistant's version a is below b, by year and

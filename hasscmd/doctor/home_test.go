@@ -62,7 +62,7 @@ func TestHome(t *testing.T) {
 				"home.token x":           {doctor.OK, "administrator's (Owner)"},
 				"home.time_zone x":       {doctor.OK, "Europe/Berlin"},
 				"home.clock x":           {doctor.OK, "agree"},
-				"home.trusted_proxies x": {doctor.OK, "takes requests through this Caddy"},
+				"home.trusted_proxies x": {doctor.OK, "takes requests through this Caddy (it trusts 127.0.0.1/32)"},
 			},
 			ok: true,
 		},
@@ -177,9 +177,9 @@ func TestHome(t *testing.T) {
 			name: "proxy not trusted, and it is none",
 			home: func(t *testing.T) doctor.Home {
 				h := newHome(t, hasstest.WithTrustedProxies())
-				return doctor.Home{URL: h.URL(), Client: connect(t, h.URL(), h.UserToken())}
+				return doctor.Home{URL: h.URL(), Client: connect(t, h.URL(), h.Token())}
 			},
-			want: expect{"home.trusted_proxies x": {doctor.OK, "matters only where it is one"}},
+			want: expect{"home.trusted_proxies x": {doctor.OK, "matters only where it is one (reverse proxy is switched off there)"}},
 			ok:   true,
 		},
 		{
