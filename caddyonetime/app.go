@@ -188,7 +188,9 @@ func (a *App) Cleanup() error {
 		return nil
 	}
 	forget()
-	engines.letGo(e)
+	if engines.drop(e) {
+		e.close()
+	}
 	if caddy.Exiting() {
 		select {
 		case <-e.closed:

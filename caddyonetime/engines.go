@@ -55,16 +55,22 @@ func (p *enginePool) holdOn(e *engine) bool {
 	return true
 }
 
-// letGo closes the engine when nobody holds it any more.
+// letGo closes the engine when nobody holds it any more, some time later: it may
+// be called in the middle of what closing waits for.
 func (p *enginePool) letGo(e *engine) {
+	if p.drop(e) {
+		go e.close()
+	}
+}
+
+// drop lets go of an engine and reports whether it is to be closed by the caller.
+func (p *enginePool) drop(e *engine) (last bool) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	e.refs--
-	last := e.refs == 0
-	if last {
-		delete(p.open, e.key)
+	if e.refs > 0 {
+		return false
 	}
-	p.mu.Unlock()
-	if last {
-		e.close()
-	}
+	delete(p.open, e.key)
+	return true
 }

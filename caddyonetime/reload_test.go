@@ -200,6 +200,47 @@ func TestRedemptionOutlivesItsConfiguration(t *testing.T) {
 	}
 }
 
+// When the last thing that uses a store is a redemption, the store closes behind
+// it, with its outcome written down.
+func TestLastRedemptionClosesTheStore(t *testing.T) {
+	r := newRig(t)
+	config := r.caddyfile("", "", "")
+	r.run(config)
+	id, code := r.link("front_door", openFrontDoor, "Tom", 1)
+	r.home.Fault(hasstest.HangService("script.open_front_door"))
+
+	// A guest who presses and hangs up.
+	ctx, hangUp := context.WithCancel(t.Context())
+	req, _ := http.NewRequestWithContext(ctx, "POST", "http://"+r.addr+"/"+code, nil)
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		if res, err := r.host.Do(req); err == nil {
+			res.Body.Close()
+		}
+	}()
+	eventually(t, "the home is asked", func() bool { return len(r.home.CallsTo("script.open_front_door")) == 1 })
+	e := r.app().held
+	hangUp()
+	<-gone
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-e.closed:
+		t.Fatal("closed under a redemption")
+	default:
+	}
+	r.home.Heal()
+	<-e.closed
+
+	r.run(config)
+	v, err := r.service().Token(t.Context(), id)
+	if err != nil || v.Token.Uses["front_door"].Last != onetime.OutcomeDone {
+		t.Errorf("%+v, %v", v, err)
+	}
+}
+
 // Two names of one store are one store.
 func TestStoreIsSharedBySymlink(t *testing.T) {
 	r := newRig(t)
