@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"embed"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"html/template"
@@ -112,15 +113,27 @@ func (r *request) problemPage(p *problem) {
 	if !l.Has(key) {
 		key = "host.problem.other"
 	}
-	pg := r.makePage("", l.T(key), struct {
-		Detail string
-		Nobody bool
-	}{p.Detail, p.Code == "unauthenticated"})
-	if err := r.render(p.Status, "problem.html", pg); err != nil {
+	name, pg := "problem.html", r.makePage("", l.T(key), p.Detail)
+	if p.Code == "unauthenticated" {
+		// Nothing else is served to nobody, so this page stands alone.
+		name, pg.Data = "nobody.html", template.HTML("<style>"+nobodyStyle+"</style>")
+		r.w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src '"+nobodyStyleHash+"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	}
+	if err := r.render(p.Status, name, pg); err != nil {
 		r.h.cfg.Logger.Error("a page of the host's side cannot be made", "error", err)
 		r.w.WriteHeader(http.StatusInternalServerError)
 	}
 }
+
+const nobodyStyle = "body{margin:0;background:Canvas;color:CanvasText;font:1rem/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif}" +
+	"main{max-width:34rem;margin:0 auto;padding:2rem 1.25rem}h1{line-height:1.2}" +
+	"pre{padding:1rem;overflow-x:auto;border:1px solid GrayText;border-radius:.75rem;font-size:.9rem;tab-size:4}"
+
+// nobodyStyleHash lets the policy take this style and no other.
+var nobodyStyleHash = func() string {
+	sum := sha256.Sum256([]byte(nobodyStyle))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}()
 
 // asset serves what pages load.
 func (r *request) asset() error {

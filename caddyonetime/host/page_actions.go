@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/caddy-hass/caddy-hass/caddyonetime/guest"
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
 )
@@ -57,6 +59,7 @@ type actionView struct {
 	*onetime.Action
 	New       bool
 	Homes     []HomeStatus
+	Icons     []string
 	Confirms  []confirmChoice
 	Used      int
 	Door      bool
@@ -137,6 +140,10 @@ func (d *actionView) mistake(l *words.Language, bad *onetime.BadInput) {
 func (r *request) renderAction(status int, d *actionView) error {
 	l := r.lang()
 	d.Homes = r.h.cfg.Homes()
+	d.Icons = guest.Icons()
+	if d.Icon != "" && !slices.Contains(d.Icons, d.Icon) {
+		d.Icons = append(d.Icons, d.Icon)
+	}
 	kind, _ := r.svc.Describe(d.Action)
 	d.Door = kind == onetime.KindDoor
 	for _, c := range []onetime.Confirm{onetime.ConfirmDerived, onetime.ConfirmAsk, onetime.ConfirmTap} {

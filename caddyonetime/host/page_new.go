@@ -14,6 +14,7 @@ import (
 // newView is the form for a new link.
 type newView struct {
 	Actions []choice
+	Folded  bool     // those not chosen are out of the way
 	Guests  []string // called before, last first
 	Guest   string
 	Comment string
@@ -111,10 +112,15 @@ func (r *request) renderNew(status int, d *newView, chosen []string) error {
 		}
 		return 1
 	})
+	d.Folded = len(d.Actions) > 2 && d.Actions[0].Chosen
 	zone, now := r.zone(home), r.h.cfg.Now()
 	for _, name := range []string{"2h", "tonight", "sunday"} {
 		end, _ := presetEnd(name, now, zone)
-		d.Presets = append(d.Presets, preset{Name: name, Label: l.T("host.until." + name), Hint: l.Time(end, now, zone)})
+		hint := l.Time(end, now, zone)
+		if name == "sunday" {
+			hint = l.Clock(end, zone) // the label has the day
+		}
+		d.Presets = append(d.Presets, preset{Name: name, Label: l.T("host.until." + name), Hint: hint})
 	}
 	d.Zone = zone.String()
 	if zone == time.Local {

@@ -19,8 +19,12 @@ type terms struct {
 	Until   *time.Time
 }
 
+// termsOf are what is left of a link.
 func termsOf(v *onetime.View) terms {
 	t := terms{Guest: v.Token.Guest, UsesMax: v.Token.UsesMax, From: v.Token.NotBefore, Until: v.Token.Expires}
+	if len(v.Actions) == 1 && t.UsesMax != nil {
+		t.UsesMax = v.Actions[0].Left
+	}
 	for _, a := range v.Actions {
 		t.Titles = append(t.Titles, a.Action.Title)
 	}

@@ -1,0 +1,279 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+)
+
+// step is one thing that a browser does.
+type step = chromedp.Action[chromedp.Void]
+
+// call is a step that is a command of the DevTools protocol.
+func call[P, R any](command cdp.Command[P, R], params P) step {
+	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, command, params)
+		return err
+	})
+}
+
+// newBrowser starts a browser without a window and ends it with the test.
+func newBrowser(t *testing.T) context.Context {
+	t.Helper()
+	var path string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		t.Skip("no Chromium in PATH")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
+		chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("hide-scrollbars", true))
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal("Chromium does not start: ", err)
+	}
+	return ctx
+}
+
+// browse serves for a browser, which is always the same visitor.
+func (w *world) browse(who Visitor, lang string) {
+	w.cfg.Who = func(r *http.Request) (Visitor, bool) {
+		r.Header.Set("Accept-Language", lang)
+		return who, who.ID != ""
+	}
+	w.serve("/keys")
+}
+
+// tab opens a tab of a browser.
+func tab(t *testing.T, browser context.Context, width, height int64, steps ...step) context.Context {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(browser)
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	t.Cleanup(cancel)
+	steps = append([]step{
+		call(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1, Mobile: width < 600}),
+	}, steps...)
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+// press presses what a sticky part of the page may lie over.
+func press(selector string) step {
+	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[any]("document.querySelector('"+selector+"').click()"))
+		return err
+	})
+}
+
+// scene is a state of a page and the way there.
+type scene struct {
+	name string
+	who  Visitor
+	make func(w *world) string // returns the path
+	then []step
+}
+
+// busy is a house with links in every state.
+func (w *world) busy() map[string]string {
+	w.actions()
+	w.do(anna, "PUT", "/api/actions/garage", map[string]any{"title": "Open the garage", "definition": "action: cover.open_cover\ntarget:\n  entity_id: cover.garage\n"}).want(201)
+	w.do(anna, "PUT", "/api/actions/vacuum", map[string]any{"title": "Send the vacuum cleaner round the ground floor", "definition": "action: vacuum.start\ntarget:\n  entity_id: vacuum.ground\n"}).want(201)
+	ids := map[string]string{}
+	ids["expired"] = w.link(anna, `{"actions":["garage"],"guest":"Plumber","expires":"2026-11-20T15:00:00+01:00"}`)
+	w.clock.Move(time.Hour)
+	ids["ready"] = w.link(anna, `{"actions":["front_door"],"guest":"Parcel driver","comment":"Please leave it behind the door.","expires":"2026-11-20T17:10:00+01:00"}`)
+	ids["used"] = w.link(ben, `{"actions":["front_door"],"guest":"Ina","uses_max":1}`)
+	w.press(ids["used"])
+	ids["cleaner"] = w.link(anna, `{"actions":["front_door","light"],"guest":"Cleaner","uses_max":20,"expires":"2026-12-18T18:00:00+01:00"}`)
+	w.press(ids["cleaner"])
+	ids["scheduled"] = w.link(ben, `{"actions":["garage"],"guest":"فاطمة الزهراء بنت محمد","not_before":"2026-11-21T09:00:00+01:00","expires":"2026-11-22T18:00:00+01:00"}`)
+	ids["forever"] = w.link(anna, `{"actions":["vacuum"],"comment":"For the neighbours on the second floor, who feed the cat while we are away","uses_max":null}`)
+	ids["revoked"] = w.link(anna, `{"actions":["front_door"],"guest":"Old flatmate","uses_max":null}`)
+	w.do(anna, "DELETE", "/api/tokens/"+ids["revoked"], nil).want(204)
+	ids["trouble"] = w.link(anna, `{"actions":["front_door"],"guest":"Tom","uses_max":3,"expires":"2026-11-22T18:00:00+01:00"}`)
+	w.clock.Move(-8 * time.Minute)
+	for range 3 {
+		w.home.Answer(onetime.Answer{Outcome: onetime.OutcomeFailed, Cause: onetime.CauseFailed, Message: "The motor of lock.front_door is jammed"})
+		w.press(ids["trouble"])
+	}
+	w.clock.Move(8 * time.Minute)
+	return ids
+}
+
+func scenes() []scene {
+	return []scene{
+		{"empty", anna, func(w *world) string { return "/" }, nil},
+		{"empty-share", ben, func(w *world) string { return "/" }, nil},
+		{"empty-actions", anna, func(w *world) string { w.actions(); return "/" }, nil},
+		{"links", anna, func(w *world) string { w.busy(); return "/" }, nil},
+		{"links-share", ben, func(w *world) string { w.busy(); return "/" }, nil},
+		{"links-ended", anna, func(w *world) string { w.busy(); return "/?show=ended" }, nil},
+		{"links-found-none", anna, func(w *world) string { w.busy(); return "/?q=nobody" }, nil},
+		{"links-trouble", anna, func(w *world) string {
+			ids := w.busy()
+			w.do(anna, "PUT", "/api/pause", `{"paused":true}`).want(200)
+			w.status = []HomeStatus{{Name: "default", Problem: "Home Assistant refuses this token: make a new one, and put it into HASS_TOKEN."}}
+			w.do(anna, "DELETE", "/api/tokens/"+ids["ready"], nil).want(204)
+			return "/?off=" + ids["ready"]
+		}, nil},
+		{"new", anna, func(w *world) string { w.busy(); return "/new?action=front_door" }, nil},
+		{"new-forever", anna, func(w *world) string { w.busy(); return "/new?action=front_door" }, []step{
+			press("[name=until][value=none]"), press("[name=uses][value=any]"), chromedp.Sleep(600 * time.Millisecond)}},
+		{"new-custom", anna, func(w *world) string { w.busy(); return "/new?action=front_door" }, []step{
+			press("[name=until][value=custom]"), chromedp.Sleep(600 * time.Millisecond)}},
+		{"new-nothing", ben, func(w *world) string { return "/new" }, nil},
+		{"link-new", anna, func(w *world) string { return "/link?new=1&id=" + w.busy()["ready"] }, nil},
+		{"link-qr", anna, func(w *world) string { return "/link?new=1&id=" + w.busy()["ready"] }, []step{chromedp.Click(chromedp.CSS(".qr summary")), chromedp.Sleep(400 * time.Millisecond)}},
+		{"link", anna, func(w *world) string { return "/link?id=" + w.busy()["trouble"] }, nil},
+		{"link-revoked", anna, func(w *world) string { return "/link?id=" + w.busy()["revoked"] }, nil},
+		{"link-change", anna, func(w *world) string { return "/link?id=" + w.busy()["cleaner"] }, []step{chromedp.Click(chromedp.CSS(".change summary")), chromedp.Sleep(200 * time.Millisecond)}},
+		{"link-no-address", anna, func(w *world) string { id := w.busy()["ready"]; w.noPublic = true; return "/link?id=" + id }, nil},
+		{"actions", anna, func(w *world) string { w.busy(); return "/actions" }, nil},
+		{"action", anna, func(w *world) string {
+			w.busy()
+			w.home.Find([]string{"lock.front_door is unavailable right now; guests could not use this link."}, nil)
+			return "/action?name=front_door"
+		}, nil},
+		{"action-wrong", anna, func(w *world) string {
+			w.busy()
+			w.home.Find(nil, &onetime.BadInput{Field: "definition", Line: 3, Message: "lock.front_door does not exist in this home. Did you mean lock.frontdoor?"})
+			return "/action?name=front_door"
+		}, nil},
+		{"action-new", anna, func(w *world) string { return "/action" }, nil},
+		{"action-deep", anna, func(w *world) string { w.busy(); return "/action?name=front_door" }, []step{
+			chromedp.Click(chromedp.CSS(".below details:nth-child(2) summary")), chromedp.Click(chromedp.CSS(".below details:nth-child(1) summary")), chromedp.Sleep(200 * time.Millisecond)}},
+		{"action-in-use", anna, func(w *world) string { w.busy(); return "/action?name=front_door" }, []step{
+			chromedp.Click(chromedp.CSS(".below details:nth-child(2) summary")), chromedp.Click(chromedp.CSS(".below details:nth-child(2) button")), chromedp.Sleep(400 * time.Millisecond)}},
+		{"nobody", nob, func(w *world) string { return "/" }, nil},
+		{"not-found", anna, func(w *world) string { return "/link?id=ZZZZZZ" }, nil},
+	}
+}
+
+// look is a way to look at the pages.
+type look struct {
+	name          string
+	width, height int64
+	dark          bool
+	lang          string
+	noScript      bool
+}
+
+var looks = []look{
+	{"360-light-en", 360, 740, false, "en", false},
+	{"412-dark-de", 412, 860, true, "de", false},
+	{"1280-light-en", 1280, 800, false, "en", false},
+	{"1280-dark-en", 1280, 800, true, "en", false},
+	{"360-noscript", 360, 740, false, "en", true},
+}
+
+// TestScreenshots writes a picture of every state into the folder that
+// HOST_SCREENSHOTS names: of the whole page, and of what is seen at first.
+// HOST_SCREENSHOTS_ONLY picks them by parts of their names.
+func TestScreenshots(t *testing.T) {
+	dir := os.Getenv("HOST_SCREENSHOTS")
+	if dir == "" {
+		t.Skip("HOST_SCREENSHOTS names no folder to write to")
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	browser := newBrowser(t)
+	only := strings.Fields(os.Getenv("HOST_SCREENSHOTS_ONLY"))
+	for _, l := range looks {
+		for _, s := range scenes() {
+			name := l.name + "-" + s.name
+			wanted := len(only) == 0
+			for _, part := range only {
+				wanted = wanted || strings.Contains(name+"-", part)
+			}
+			if !wanted || l.noScript && s.then != nil {
+				continue
+			}
+			t.Run(name, func(t *testing.T) {
+				w := newWorld(t)
+				path := s.make(w)
+				w.browse(s.who, l.lang)
+				scheme := "light"
+				if l.dark {
+					scheme = "dark"
+				}
+				ctx := tab(t, browser, l.width, l.height,
+					call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}),
+					call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: l.noScript}),
+					chromedp.Navigate(w.srv.URL+path), chromedp.Sleep(450*time.Millisecond))
+				if err := chromedp.Do(ctx, s.then...); err != nil {
+					t.Fatal(err)
+				}
+				first, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+				if err == nil {
+					err = os.WriteFile(filepath.Join(dir, name+".png"), first, 0o644)
+				}
+				whole, err2 := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+				if err2 == nil {
+					err2 = os.WriteFile(filepath.Join(dir, name+"-whole.png"), whole, 0o644)
+				}
+				if err := errors.Join(err, err2); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
+	}
+}
+
+// TestBrowserMakesALinkInTwoTaps counts the taps from the first page to the
+// link: a tile, and the button.
+func TestBrowserMakesALinkInTwoTaps(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a browser")
+	}
+	browser := newBrowser(t)
+	for _, noScript := range []bool{false, true} {
+		w := newWorld(t)
+		w.actions()
+		w.browse(ben, "en")
+		ctx := tab(t, browser, 360, 740,
+			call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: noScript}),
+			chromedp.Navigate(w.srv.URL+"/"),
+			chromedp.Click(chromedp.CSS(`.tiles a[href="new?action=front_door"]`)),
+			chromedp.WaitVisible(chromedp.CSS("#go")),
+			chromedp.Click(chromedp.CSS("#go")),
+			chromedp.WaitVisible(chromedp.CSS("#url")))
+		at, err := chromedp.Run(ctx, chromedp.Location())
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, _ := url.Parse(at)
+		v, err := w.svc.Token(t.Context(), u.Query().Get("id"))
+		if err != nil || *v.Token.UsesMax != 1 || v.Token.Expires == nil || v.Token.Actions[0] != "front_door" || v.Token.CreatedBy != ben.Person {
+			t.Fatalf("%s: %+v %v", at, v, err)
+		}
+		link, err := chromedp.Run(ctx, chromedp.Value(chromedp.CSS("#url")))
+		if err != nil || link != publicURL+w.svc.Code(v.Token) {
+			t.Fatalf("the page shows %q (%v)", link, err)
+		}
+	}
+}
