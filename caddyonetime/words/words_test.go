@@ -96,12 +96,21 @@ func catalogue(t *testing.T, tag, file string) map[string]message {
 	return out
 }
 
+// alternatives are values of which a message gets both and says what suits the
+// language: German quotes a title where English puts it into the sentence.
+var alternatives = map[string]string{"verb": "title"}
+
 // values are the placeholders of all forms together; {n} may be missing in
 // some form ("once more").
 func values(m message) []string {
 	var all []string
 	for _, p := range m.forms {
-		all = append(all, p.names()...)
+		for _, name := range p.names() {
+			if same, ok := alternatives[name]; ok {
+				name = same
+			}
+			all = append(all, name)
+		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)

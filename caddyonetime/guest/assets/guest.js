@@ -187,7 +187,8 @@ function show(page, pressed) {
 	if (pressed || focused) heading.focus({preventScroll: !pressed});
 	if (pressed) {
 		scrollTo(0, 0);
-		buzz(state === 'done' ? [30, 60, 30] : 200);
+		if (state === 'done') buzz([30, 60, 30]);
+		else if (state !== 'running') buzz(200);
 	} else if (before === 'scheduled' && state === 'ready') {
 		const line = make('p', 'note', W.now);
 		$('header', main).append(line);
