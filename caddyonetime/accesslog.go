@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/certmagic"
+	"go.opentelemetry.io/otel/attribute"
+	oteltrace "go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -29,22 +31,24 @@ func (h *GuestHandler) logged(w http.ResponseWriter, r *http.Request) (http.Resp
 	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	skip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.LogSkipVar).(bool)
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	trace := new(guest.Trace)
+	r = r.WithContext(guest.WithTrace(r.Context(), trace))
+	hidden := func() { hideInSpan(r, trace.Path) }
 	if skip || server == nil || !logs(server.Logs, hostOf(r)) {
-		return w, r, func() {}
+		return w, r, hidden
 	}
 
 	start, ok := caddyhttp.GetVar(r.Context(), "start_time").(time.Time)
 	if !ok {
 		start = time.Now()
 	}
-	trace := new(guest.Trace)
-	r = r.WithContext(guest.WithTrace(r.Context(), trace))
 	body := &countingReader{ReadCloser: r.Body}
 	if r.Body != nil {
 		r.Body = body
 	}
 	recorder := caddyhttp.NewResponseRecorder(w, nil, nil)
 	return recorder, r, func() {
+		hidden()
 		status := recorder.Status()
 		level := zapcore.InfoLevel
 		if status >= 500 {
@@ -85,6 +89,14 @@ func (h *GuestHandler) logged(w http.ResponseWriter, r *http.Request) (http.Resp
 			}
 			entry.Write(fields...)
 		}
+	}
+}
+
+// hideInSpan puts the public id in the link's place where Caddy's tracing handler
+// has begun a span with the path in it.
+func hideInSpan(r *http.Request, path string) {
+	if span := oteltrace.SpanFromContext(r.Context()); span.IsRecording() {
+		span.SetAttributes(attribute.String("url.path", withoutLink(r, path).URL.Path))
 	}
 }
 

@@ -1,10 +1,17 @@
 package caddyonetime
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.opentelemetry.io/otel/attribute"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	oteltrace "go.opentelemetry.io/otel/trace"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 )
@@ -178,6 +185,21 @@ func TestAccessLogIsOnlyWrittenWhereItIsWanted(t *testing.T) {
 	eventually(t, "the named logger has its line", func() bool {
 		return strings.Contains(r.file("caddy.log"), `"logger":"http.log.access.special"`)
 	})
+}
+
+// Caddy's tracing handler has the path in its span before any other handler.
+func TestSpanHasNoLink(t *testing.T) {
+	const code = "ABC123DEFGHJKMNPQRSTVWXY"
+	spans := tracetest.NewInMemoryExporter()
+	ctx, span := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans)).Tracer("").Start(t.Context(), "request",
+		oteltrace.WithAttributes(attribute.String("url.path", "/"+code)))
+	r := httptest.NewRequest(http.MethodGet, "/"+code, nil).WithContext(ctx)
+	hideInSpan(r, "/ABC123")
+	span.End()
+	got := spans.GetSpans()[0].Attributes
+	if len(got) != 1 || got[0].Value.AsString() != "/ABC123" {
+		t.Errorf("%v", got)
+	}
 }
 
 func TestHideCodes(t *testing.T) {
