@@ -1,10 +1,12 @@
 package hasscmd
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 )
@@ -67,8 +69,13 @@ func TestBackupToStdout(t *testing.T) {
 // A file that cannot be written whole leaves what was there.
 func TestBackupKeepsOldFile(t *testing.T) {
 	file := writeFile(t, "b.backup", "the old one")
-	if _, err := writeSecret(file, strings.NewReader("")); err == nil {
-		t.Error("an empty backup was taken for one")
+	for name, r := range map[string]io.Reader{
+		"empty":   strings.NewReader(""),
+		"cut off": io.MultiReader(strings.NewReader("PK"), iotest.ErrReader(io.ErrUnexpectedEOF)),
+	} {
+		if _, err := writeSecret(file, r); err == nil {
+			t.Errorf("%s: taken for a backup", name)
+		}
 	}
 	if b, _ := os.ReadFile(file); string(b) != "the old one" {
 		t.Errorf("the old backup is now %q", b)

@@ -176,6 +176,14 @@ func TestDoctorDashboard(t *testing.T) {
 		{"basic_auth", dashboard("", basicAuth), doctor.OK, "HTTP 401"},
 		{"nothing", dashboard(""), doctor.Warn, "nobody can get in"},
 		{"a header", dashboard("{http.request.header.Remote-User}"), doctor.Fail, "Remote-User"},
+		{"a site within a wildcard", object{
+			"match": []object{{"host": []string{"*.example.com"}}},
+			"handle": []object{{"handler": "subroute", "routes": []object{{
+				"match":  []object{{"host": []string{"keys.example.com"}}},
+				"handle": []object{{"handler": "subroute", "routes": []object{dashboard("", basicAuth)}}},
+			}}}},
+			"terminal": true,
+		}, doctor.OK, "HTTP 401"},
 		{"everybody", dashboard("{http.vars.user}", object{"handler": "vars", "user": "anna"}), doctor.Fail, "everybody"},
 	}
 	for _, tt := range tests {

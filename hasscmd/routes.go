@@ -59,18 +59,23 @@ func findRoutes(ctx caddy.Context) *found {
 func (f *found) routes(routes caddyhttp.RouteList, at place) {
 	for _, route := range routes {
 		inner := at
+		var hosts []string
 		for _, set := range route.MatcherSets {
 			for _, matcher := range set {
 				switch m := matcher.(type) {
 				case *caddyhttp.MatchHost:
-					inner.hosts = append(slices.Clone(inner.hosts), *m...)
-					f.hosts = append(f.hosts, *m...)
+					hosts = append(hosts, *m...)
 				case *caddyhttp.MatchPath:
 					if len(*m) > 0 {
 						inner.path, _, _ = strings.Cut((*m)[0], "*")
 					}
 				}
 			}
+		}
+		if len(hosts) > 0 {
+			// Those within a site with a wildcard are the ones that are meant.
+			inner.hosts = hosts
+			f.hosts = append(f.hosts, hosts...)
 		}
 		for _, handler := range route.Handlers {
 			f.handler(handler, &inner)
