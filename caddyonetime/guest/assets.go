@@ -51,6 +51,9 @@ func addScripts() map[*words.Language]string {
 		}
 		said["spoken"] = [2]string{l.N("scheduled.spoken_minutes", 1), l.N("scheduled.spoken_minutes", 10)}
 		said["in"] = l.DurationPatterns()
+		if digits := l.Digits(); digits != "" {
+			said["digits"] = digits
+		}
 		said["away"] = Icon("-away")
 		var encoded bytes.Buffer
 		enc := json.NewEncoder(&encoded)

@@ -172,6 +172,11 @@ func (s *saying) alarm(text template.HTML) {
 func (s *saying) time(t time.Time) template.HTML { return s.moment(t, s.l.Time(t, s.v.Now, s.zone)) }
 func (s *saying) at(t time.Time) template.HTML   { return s.moment(t, s.l.At(t, s.v.Now, s.zone)) }
 
+// bound is a moment behind "from" or "until".
+func (s *saying) bound(t time.Time) template.HTML {
+	return s.moment(t, s.l.Bound(t, s.v.Now, s.zone))
+}
+
 func (s *saying) moment(t time.Time, text string) template.HTML {
 	zone := ""
 	if !s.told {
@@ -217,7 +222,7 @@ func (s *saying) status() {
 	case onetime.StatusExpired:
 		s.Mark, s.Title, s.Poll = Icon("-end"), s.say("expired.title"), ""
 		if s.v.Token.Expires != nil {
-			s.line(s.say("expired.text", "until", s.time(*s.v.Token.Expires)))
+			s.line(s.say("expired.text", "until", s.bound(*s.v.Token.Expires)))
 		}
 		s.dead("new")
 	case onetime.StatusUsedUp:
@@ -286,20 +291,20 @@ func (s *saying) limits() template.HTML {
 		if t.Expires == nil {
 			return ""
 		}
-		return s.say("limit.until", "until", s.time(*t.Expires))
+		return s.say("limit.until", "until", s.bound(*t.Expires))
 	}
 	left := s.v.Actions[0].Left
 	switch {
 	case *t.UsesMax == 1 && t.Expires == nil:
 		return s.say("limit.once")
 	case *t.UsesMax == 1:
-		return s.say("limit.once_until", "until", s.time(*t.Expires))
+		return s.say("limit.once_until", "until", s.bound(*t.Expires))
 	case left == nil:
 		return ""
 	case t.Expires == nil:
 		return sayN(s.l, "limit.left", *left, "max", *t.UsesMax)
 	}
-	return sayN(s.l, "limit.left_until", *left, "max", *t.UsesMax, "until", s.time(*t.Expires))
+	return sayN(s.l, "limit.left_until", *left, "max", *t.UsesMax, "until", s.bound(*t.Expires))
 }
 
 // item is an action's button, or the sentence that it is done.
@@ -377,11 +382,11 @@ func (s *saying) scheduled() {
 	single := len(s.v.Actions) == 1 && t.UsesMax != nil
 	switch {
 	case t.Expires != nil && single && *t.UsesMax == 1:
-		s.Limits = s.say("limit.once_from", "from", s.time(from), "until", s.time(*t.Expires))
+		s.Limits = s.say("limit.once_from", "from", s.bound(from), "until", s.bound(*t.Expires))
 	case t.Expires != nil && single:
-		s.Limits = sayN(s.l, "limit.times_from", *s.v.Actions[0].Left, "from", s.time(from), "until", s.time(*t.Expires))
+		s.Limits = sayN(s.l, "limit.times_from", *s.v.Actions[0].Left, "from", s.bound(from), "until", s.bound(*t.Expires))
 	case t.Expires != nil:
-		s.Limits = s.say("limit.from", "from", s.time(from), "until", s.time(*t.Expires))
+		s.Limits = s.say("limit.from", "from", s.bound(from), "until", s.bound(*t.Expires))
 	case single && *t.UsesMax == 1:
 		s.Limits = s.say("limit.once")
 	case single:
@@ -391,7 +396,7 @@ func (s *saying) scheduled() {
 		a := &s.v.Actions[i]
 		s.Items = append(s.Items, item{
 			Name: a.Action.Name,
-			Text: s.say("scheduled.button", "title", a.Action.Title, "from", s.time(from)),
+			Text: s.say("scheduled.button", "title", a.Action.Title, "from", s.bound(from)),
 		})
 	}
 	s.Links = s.h.contactLinks(s.l, "")

@@ -3,20 +3,25 @@ package words
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
-	"strconv"
+	"slices"
 	"time"
 )
 
 // locale is how a language writes dates, times and durations: locale.json.
-// Patterns of times know {h} (1 to 12), {hh} (00 to 23), {mm} and {ampm}.
+// Patterns of times know {h} (1 to 12), {h24} (0 to 23), {hh} (00 to 23), {mm}
+// and {ampm}.
 // Patterns of moments know {clock}, {weekday}, {day}, {month} and {year}.
 type locale struct {
 	Dir   string `json:"dir"` // "ltr" or "rtl"
 	Clock string `json:"clock"`
 	AM    string `json:"am"`
 	PM    string `json:"pm"`
+
+	// Digits are the ten digits from zero, where they are not 0 to 9.
+	Digits string `json:"digits"`
 
 	// A moment by itself: "today 6:00 pm".
 	Yesterday string `json:"yesterday"`
@@ -32,19 +37,38 @@ type locale struct {
 	AtDate      string `json:"at_date"`
 	AtDateYear  string `json:"at_date_year"`
 
-	// A stretch of time: of {d}, {h}, {m} and {s}.
-	Seconds      string `json:"seconds"`
-	Minutes      string `json:"minutes"`
-	Hours        string `json:"hours"`
-	HoursMinutes string `json:"hours_minutes"`
-	OneDay       string `json:"one_day"`
-	Days         string `json:"days"`
-	DaysHours    string `json:"days_hours"`
+	// A moment behind "from" or "until", where that differs from the moment by
+	// itself: "до 18:00 завтра". All or none of them.
+	BoundYesterday string `json:"bound_yesterday"`
+	BoundToday     string `json:"bound_today"`
+	BoundTomorrow  string `json:"bound_tomorrow"`
+	BoundDate      string `json:"bound_date"`
+	BoundDateYear  string `json:"bound_date_year"`
 
-	Weekdays [7]string  `json:"weekdays"` // from Sunday
-	Months   [12]string `json:"months"`   // from January
+	// A stretch of time: of {d}, {h}, {m} and {s}. Days have plural forms.
+	Seconds      string          `json:"seconds"`
+	Minutes      string          `json:"minutes"`
+	Hours        string          `json:"hours"`
+	HoursMinutes string          `json:"hours_minutes"`
+	Days         json.RawMessage `json:"days"`
+	DaysHours    string          `json:"days_hours"`
+
+	// Names of days from Sunday, of months from January, in the form that a
+	// date takes. Where the weekday changes behind "on", or behind "from" and
+	// "until", those forms, with a preposition that depends on it.
+	Weekdays      [7]string  `json:"weekdays"`
+	WeekdaysAt    *[7]string `json:"weekdays_at"`
+	WeekdaysBound *[7]string `json:"weekdays_bound"`
+	Months        [12]string `json:"months"`
 
 	patterns map[string]pattern // every pattern above by its text
+	days     message
+	digits   []rune
+}
+
+// optional are the fields that a language may lack.
+var optional = map[string]bool{
+	"digits": true, "bound_yesterday": true, "bound_today": true, "bound_tomorrow": true, "bound_date": true, "bound_date_year": true,
 }
 
 func (l *locale) parse(raw []byte) error {
@@ -61,13 +85,20 @@ func (l *locale) parse(raw []byte) error {
 		case reflect.String:
 			text := v.Field(i).String()
 			if text == "" {
-				return fmt.Errorf("%q is missing", f.Tag.Get("json"))
+				if name := f.Tag.Get("json"); !optional[name] {
+					return fmt.Errorf("%q is missing", name)
+				}
+				continue
 			}
 			p, err := parsePattern(text)
 			if err != nil {
 				return err
 			}
 			l.patterns[text] = p
+		case reflect.Pointer:
+			if names := v.Field(i).Interface().(*[7]string); names != nil && slices.Contains(names[:], "") {
+				return fmt.Errorf("%q: a name is missing", f.Tag.Get("json"))
+			}
 		case reflect.Array:
 			for j := range v.Field(i).Len() {
 				if v.Field(i).Index(j).String() == "" {
@@ -76,13 +107,31 @@ func (l *locale) parse(raw []byte) error {
 			}
 		}
 	}
+	var err error
+	if l.days, err = parseMessage(l.Days); err != nil {
+		return fmt.Errorf(`"days": %w`, err)
+	}
+	if l.digits = []rune(l.Digits); len(l.digits) != 0 && len(l.digits) != 10 {
+		return fmt.Errorf(`"digits" are %d, not ten`, len(l.digits))
+	}
+	bounds := 0
+	for _, text := range []string{l.BoundYesterday, l.BoundToday, l.BoundTomorrow, l.BoundDate, l.BoundDateYear} {
+		if text != "" {
+			bounds++
+		}
+	}
+	if bounds != 0 && bounds != 5 {
+		return errors.New(`of "bound_yesterday" to "bound_date_year" some are missing`)
+	}
 	if l.Dir != "ltr" && l.Dir != "rtl" {
 		return fmt.Errorf(`"dir" is %q, neither "ltr" nor "rtl"`, l.Dir)
 	}
 	return nil
 }
 
-func (l *locale) fill(text string, args ...any) string { return l.patterns[text].fill(args) }
+func (l *locale) fill(text string, args ...any) string {
+	return l.patterns[text].fill(args, l.digits)
+}
 
 // Clock writes the time of day in the zone: "6:00 pm", "18:00 Uhr".
 func (l *Language) Clock(t time.Time, zone *time.Location) string {
@@ -94,24 +143,35 @@ func (l *Language) Clock(t time.Time, zone *time.Location) string {
 	if t.Hour() >= 12 {
 		half = l.locale.PM
 	}
-	return l.locale.fill(l.locale.Clock, "h", h, "hh", twoDigits(t.Hour()), "mm", twoDigits(t.Minute()), "ampm", half)
+	return l.locale.fill(l.locale.Clock,
+		"h", h, "h24", t.Hour(), "hh", l.locale.twoDigits(t.Hour()), "mm", l.locale.twoDigits(t.Minute()), "ampm", half)
 }
 
 // Time writes a moment by itself, as people near now in the zone say it:
 // "today 6:00 pm", "tomorrow 9:00 am", "Sunday 22 November, 6:00 pm".
 func (l *Language) Time(t, now time.Time, zone *time.Location) string {
 	c := &l.locale
-	return l.moment(t, now, zone, c.Yesterday, c.Today, c.Tomorrow, c.Date, c.DateYear)
+	return l.moment(t, now, zone, nil, c.Yesterday, c.Today, c.Tomorrow, c.Date, c.DateYear)
 }
 
 // At writes a moment as a part of a sentence that says what happens then:
 // "at 6:00 pm", "tomorrow at 9:00 am", "on Sunday 22 November at 6:00 pm".
 func (l *Language) At(t, now time.Time, zone *time.Location) string {
 	c := &l.locale
-	return l.moment(t, now, zone, c.AtYesterday, c.AtToday, c.AtTomorrow, c.AtDate, c.AtDateYear)
+	return l.moment(t, now, zone, c.WeekdaysAt, c.AtYesterday, c.AtToday, c.AtTomorrow, c.AtDate, c.AtDateYear)
 }
 
-func (l *Language) moment(t, now time.Time, zone *time.Location, yesterday, today, tomorrow, date, dateYear string) string {
+// Bound writes a moment as a sentence takes it behind its "from" or "until".
+// In many languages that is Time; in some it asks for another case.
+func (l *Language) Bound(t, now time.Time, zone *time.Location) string {
+	c := &l.locale
+	if c.BoundToday == "" {
+		return l.Time(t, now, zone)
+	}
+	return l.moment(t, now, zone, c.WeekdaysBound, c.BoundYesterday, c.BoundToday, c.BoundTomorrow, c.BoundDate, c.BoundDateYear)
+}
+
+func (l *Language) moment(t, now time.Time, zone *time.Location, weekdays *[7]string, yesterday, today, tomorrow, date, dateYear string) string {
 	if zone == nil {
 		zone = time.UTC
 	}
@@ -125,12 +185,15 @@ func (l *Language) moment(t, now time.Time, zone *time.Location, yesterday, toda
 	case 1:
 		return l.locale.fill(tomorrow, "clock", clock)
 	}
+	if weekdays == nil {
+		weekdays = &l.locale.Weekdays
+	}
 	text := date
 	if t.Year() != now.Year() {
 		text = dateYear
 	}
 	return l.locale.fill(text, "clock", clock,
-		"weekday", l.locale.Weekdays[t.Weekday()], "day", t.Day(),
+		"weekday", weekdays[t.Weekday()], "day", t.Day(),
 		"month", l.locale.Months[t.Month()-1], "year", t.Year())
 }
 
@@ -152,10 +215,7 @@ func (l *Language) Duration(d time.Duration) string {
 	case m < 60:
 		return c.fill(c.Minutes, "m", m)
 	case h >= 24:
-		text := c.fill(c.Days, "d", h/24)
-		if h/24 == 1 {
-			text = c.fill(c.OneDay)
-		}
+		text := c.days.form(l.tag, h/24).fill([]any{"d", h / 24}, c.digits)
 		if h%24 == 0 {
 			return text
 		}
@@ -174,9 +234,13 @@ func (l *Language) DurationPatterns() [4]string {
 	return [4]string{c.Seconds, c.Minutes, c.Hours, c.HoursMinutes}
 }
 
-func twoDigits(n int) string {
+// Digits are the ten digits of the language in a row, for pages that count by
+// themselves, or nothing where they are 0 to 9.
+func (l *Language) Digits() string { return l.locale.Digits }
+
+func (l *locale) twoDigits(n int) string {
 	if n < 10 {
-		return "0" + strconv.Itoa(n)
+		return number(0, l.digits) + number(n, l.digits)
 	}
-	return strconv.Itoa(n)
+	return number(n, l.digits)
 }

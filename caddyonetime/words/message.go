@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
 )
 
 // message is one entry of a catalogue: a pattern for each plural form that it
@@ -53,11 +54,28 @@ func parseMessage(raw json.RawMessage) (message, error) {
 	return m, nil
 }
 
+// form is the pattern for n.
+func (m *message) form(tag language.Tag, n int) pattern {
+	if m.plural {
+		if p := m.forms[plural.Cardinal.MatchPlural(tag, abs(n), 0, 0, 0, 0)]; p != nil {
+			return p
+		}
+	}
+	return m.forms[plural.Other]
+}
+
+func abs(n int) int {
+	if n < 0 {
+		return -n
+	}
+	return n
+}
+
 // pattern is a text cut at its placeholders: literals at even places, names at
 // odd ones. An empty text is a pattern of one empty literal.
 type pattern []string
 
-var placeholder = regexp.MustCompile(`\{([a-z_]+)\}`)
+var placeholder = regexp.MustCompile(`\{([a-z_][a-z0-9_]*)\}`)
 
 func parsePattern(text string) (pattern, error) {
 	var p pattern
@@ -84,8 +102,9 @@ func (p pattern) names() []string {
 	return names
 }
 
-// fill puts the values of args, pairs of name and value, in their places.
-func (p pattern) fill(args []any) string {
+// fill puts the values of args, pairs of name and value, in their places, and
+// writes numbers in the digits, unless there are none.
+func (p pattern) fill(args []any, digits []rune) string {
 	if len(p) == 1 {
 		return p[0]
 	}
@@ -95,14 +114,14 @@ func (p pattern) fill(args []any) string {
 			b.WriteString(part)
 			continue
 		}
-		if !writeValue(&b, part, args) {
+		if !writeValue(&b, part, args, digits) {
 			b.WriteString("{" + part + "}")
 		}
 	}
 	return b.String()
 }
 
-func writeValue(b *strings.Builder, name string, args []any) bool {
+func writeValue(b *strings.Builder, name string, args []any, digits []rune) bool {
 	for i := 0; i+1 < len(args); i += 2 {
 		if args[i] != name {
 			continue
@@ -111,11 +130,25 @@ func writeValue(b *strings.Builder, name string, args []any) bool {
 		case string:
 			b.WriteString(v)
 		case int:
-			b.WriteString(strconv.Itoa(v))
+			b.WriteString(number(v, digits))
 		default:
 			fmt.Fprint(b, v)
 		}
 		return true
 	}
 	return false
+}
+
+// number writes n in the digits.
+func number(n int, digits []rune) string {
+	text := strconv.Itoa(n)
+	if len(digits) == 0 {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return r
+		}
+		return digits[r-'0']
+	}, text)
 }

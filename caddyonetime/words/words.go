@@ -226,7 +226,7 @@ func (l *Language) T(key string, args ...any) string {
 	if !ok {
 		return key
 	}
-	return m.forms[plural.Other].fill(args)
+	return m.forms[plural.Other].fill(args, l.locale.digits)
 }
 
 // N returns the message of the key in the plural form for n, with n in the
@@ -239,18 +239,5 @@ func (l *Language) N(key string, n int, args ...any) string {
 		}
 		return key
 	}
-	p := m.forms[plural.Other]
-	if m.plural {
-		if f := m.forms[plural.Cardinal.MatchPlural(l.tag, abs(n), 0, 0, 0, 0)]; f != nil {
-			p = f
-		}
-	}
-	return p.fill(append([]any{"n", n}, args...))
-}
-
-func abs(n int) int {
-	if n < 0 {
-		return -n
-	}
-	return n
+	return m.form(l.tag, n).fill(append([]any{"n", n}, args...), l.locale.digits)
 }

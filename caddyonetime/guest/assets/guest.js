@@ -19,7 +19,8 @@ const now = () => time() + skew;
 const calm = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 const buzz = pattern => { if (navigator.vibrate && !calm()) navigator.vibrate(pattern); };
 const pause = ms => new Promise(done => setTimeout(done, ms));
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all);
+const digits = text => W.digits ? text.replace(/\d/g, d => W.digits[d]) : text;
+const fill = (text, values) => digits(text.replace(/\{(\w+)\}/g, (all, name) => values[name] ?? all));
 
 function say(text) { $('#say').textContent = text; }
 
