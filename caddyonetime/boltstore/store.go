@@ -115,13 +115,18 @@ func (s *Store) prepare(btx *bolt.Tx) error {
 	meta := btx.Bucket(bucketMeta)
 	if meta != nil {
 		id, err := checkMeta(meta)
+		if err != nil {
+			return err
+		}
 		s.id = id
-		return err
 	}
 	for _, name := range buckets {
 		if _, err := btx.CreateBucketIfNotExists(name); err != nil {
 			return err
 		}
+	}
+	if meta != nil {
+		return nil
 	}
 	var random [16]byte
 	if _, err := rand.Read(random[:]); err != nil {

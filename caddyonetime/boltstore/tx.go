@@ -21,6 +21,7 @@ var (
 	bucketIDs      = []byte("ids")      // every id ever given → nothing
 	bucketCreated  = []byte("created")  // time of creation, id → nothing
 	bucketByAction = []byte("byaction") // action, 0, id → nothing
+	bucketForeign  = []byte("foreign")  // hash of a link from elsewhere → id
 	bucketAttempts = []byte("attempts") // seq → attempt
 	bucketPending  = []byte("pending")  // seq of an attempt not settled → nothing
 	bucketKeys     = []byte("keys")     // token, 0, key → seq of an attempt
@@ -28,7 +29,7 @@ var (
 	bucketByToken  = []byte("bytoken")  // token, 0, seq of an entry → nothing
 
 	buckets = [][]byte{
-		bucketMeta, bucketActions, bucketTokens, bucketIDs, bucketCreated, bucketByAction,
+		bucketMeta, bucketActions, bucketTokens, bucketIDs, bucketCreated, bucketByAction, bucketForeign,
 		bucketAttempts, bucketPending, bucketKeys, bucketLog, bucketByToken,
 	}
 
@@ -159,6 +160,11 @@ func (t *tx) PutToken(tok *onetime.Token) error {
 		}
 		delete(t.indexed, tok.ID)
 	}
+	if tok.Foreign != nil && t.b.Bucket(bucketForeign).Get(tok.Foreign.Hash) == nil {
+		if err := t.put(bucketForeign, tok.Foreign.Hash, id); err != nil {
+			return err
+		}
+	}
 	return t.putJSON(bucketTokens, id, tok)
 }
 
@@ -179,6 +185,11 @@ func (t *tx) DeleteToken(id string) error {
 	}
 	if err := t.delete(bucketCreated, createdKey(tok)); err != nil {
 		return err
+	}
+	if tok.Foreign != nil {
+		if err := t.delete(bucketForeign, tok.Foreign.Hash); err != nil {
+			return err
+		}
 	}
 	var keys [][]byte
 	prefix := joined(id, nil)
@@ -228,6 +239,28 @@ func (t *tx) TokensOf(action string, fn func(*onetime.Token) bool) error {
 	cursor := t.b.Bucket(bucketByAction).Cursor()
 	for k, _ := cursor.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = cursor.Next() {
 		tok, err := t.Token(string(k[len(prefix):]))
+		if err != nil {
+			return err
+		}
+		if !fn(tok) {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (t *tx) Foreign(hash []byte) (string, error) {
+	id := t.b.Bucket(bucketForeign).Get(hash)
+	if id == nil {
+		return "", onetime.ErrNotFound
+	}
+	return string(id), nil
+}
+
+func (t *tx) ForeignTokens(fn func(*onetime.Token) bool) error {
+	cursor := t.b.Bucket(bucketForeign).Cursor()
+	for k, id := cursor.First(); k != nil; k, id = cursor.Next() {
+		tok, err := t.Token(string(id))
 		if err != nil {
 			return err
 		}

@@ -32,6 +32,10 @@ type Action struct {
 	// Icon is the name of one of the icons we ship. May be empty.
 	Icon string `json:"icon,omitempty"`
 
+	// Origin says what it was taken over from, such as
+	// "one-time-service/Open the door". Empty: it was made here.
+	Origin string `json:"origin,omitempty"`
+
 	// Revision grows by one with each change.
 	Revision uint64 `json:"revision"`
 

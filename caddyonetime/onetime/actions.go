@@ -59,6 +59,28 @@ func (s *Service) CheckAction(ctx context.Context, a *Action) (warnings []string
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
+	def, err := a.written()
+	if err != nil {
+		return nil, err
+	}
+	home, release, err := s.homes.Acquire(a.Home)
+	if errors.Is(err, ErrNoHome) {
+		return nil, noSuchHome(a.Home)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return home.Check(ctx, def)
+}
+
+func noSuchHome(name string) error {
+	return &BadInput{Field: "home", Message: fmt.Sprintf("the configuration has no home %q", name)}
+}
+
+// written looks at what can be told without the home, and fills in what may be
+// left out.
+func (a *Action) written() (*Definition, error) {
 	if !ValidActionName(a.Name) {
 		return nil, &BadInput{Field: "name", Message: "a name has 1 to 64 characters out of a to z, 0 to 9 and _"}
 	}
@@ -84,19 +106,7 @@ func (s *Service) CheckAction(ctx context.Context, a *Action) (warnings []string
 	if !iconName.MatchString(a.Icon) {
 		return nil, &BadInput{Field: "icon", Message: "an icon's name has at most 64 characters out of a to z, 0 to 9 and -"}
 	}
-	def, err := Parse(a.Definition)
-	if err != nil {
-		return nil, err
-	}
-	home, release, err := s.homes.Acquire(a.Home)
-	if errors.Is(err, ErrNoHome) {
-		return nil, &BadInput{Field: "home", Message: fmt.Sprintf("the configuration has no home %q", a.Home)}
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	return home.Check(ctx, def)
+	return Parse(a.Definition)
 }
 
 // titleOf makes a title of a name: "open_front_door" is "Open front door".
@@ -131,6 +141,7 @@ func (s *Service) SaveAction(ctx context.Context, by Person, a *Action, revision
 			return ErrConflict
 		default:
 			next.Revision, next.CreatedAt = old.Revision+1, old.CreatedAt
+			next.Origin = old.Origin
 		}
 		next.UpdatedAt, next.UpdatedBy = s.now().UTC(), by
 		if err := tx.PutAction(&next); err != nil {

@@ -2,6 +2,7 @@ package onetime
 
 import (
 	"context"
+	"crypto/sha256"
 	"io"
 	"time"
 )
@@ -65,7 +66,7 @@ func (s *Service) Prune(ctx context.Context, retention time.Duration) error {
 
 // endedBefore reports whether the token was dead already at that time.
 func (t *Token) endedBefore(at time.Time) bool {
-	if t.CreatedAt.After(at) {
+	if t.CreatedAt.After(at) || t.Foreign != nil && t.Foreign.At.After(at) {
 		return false
 	}
 	if t.RevokedAt != nil {
@@ -105,6 +106,7 @@ func (s *Service) Restore(ctx context.Context, by Person, r io.Reader, signer *S
 	s.restoring.Lock()
 	defer s.restoring.Unlock()
 	var last uint64
+	var foreign map[[sha256.Size]byte]string
 	err := s.store.Restore(ctx, r, func(tx Tx) error {
 		now := s.now()
 		var limited []*Token
@@ -124,6 +126,9 @@ func (s *Service) Restore(ctx context.Context, by Person, r io.Reader, signer *S
 				return err
 			}
 		}
+		if foreign, err = readForeign(tx); err != nil {
+			return err
+		}
 		if last, err = tx.LastEntry(); err != nil {
 			return err
 		}
@@ -136,6 +141,7 @@ func (s *Service) Restore(ctx context.Context, by Person, r io.Reader, signer *S
 		return err
 	}
 	s.signer.Store(signer)
+	s.foreign.replace(foreign)
 	s.follower.jump(last)
 	return nil
 }

@@ -55,10 +55,11 @@ type Service struct {
 	signer atomic.Pointer[Signer]
 
 	definitions definitions
+	foreign     foreignIndex
 	follower    *follower
 
-	// restoring keeps redemptions from being reserved while a backup is
-	// loaded.
+	// restoring keeps redemptions from being reserved, and old links from
+	// being hashed, while a backup and its link key are loaded.
 	restoring sync.RWMutex
 
 	mu      sync.Mutex
@@ -101,7 +102,10 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 
 	var last uint64
 	err := s.store.View(func(tx Tx) (err error) {
-		last, err = tx.LastEntry()
+		if last, err = tx.LastEntry(); err != nil {
+			return err
+		}
+		s.foreign.ids, err = readForeign(tx)
 		return err
 	})
 	if err != nil {

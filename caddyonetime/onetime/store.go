@@ -53,6 +53,12 @@ type Tx interface {
 	TokensOf(action string, fn func(*Token) bool) error
 	CountTokens() (int, error)
 
+	// Foreign is the id of the token whose Foreign has this hash.
+	Foreign(hash []byte) (id string, err error)
+	// ForeignTokens calls fn for each token with a Foreign, until fn returns
+	// false.
+	ForeignTokens(fn func(*Token) bool) error
+
 	Attempt(seq uint64) (*Attempt, error)
 	// AppendAttempt sets Seq and stores the attempt; PutAttempt replaces it.
 	AppendAttempt(*Attempt) error

@@ -11,10 +11,13 @@ type Token struct {
 	// nothing alone.
 	ID string `json:"id"`
 
-	// Class says how the token's link is made. Empty: from the id and the
-	// link key, as Signer does. Other classes are tokens taken over from
-	// elsewhere, whose links were not ours to choose.
+	// Class says where the token was taken over from. Empty: it was made
+	// here, and its only link is the one that Signer makes.
 	Class string `json:"class,omitempty"`
+
+	// Foreign is the link from elsewhere that goes on working beside the
+	// token's own; nil where there is none.
+	Foreign *Foreign `json:"foreign,omitempty"`
 
 	// Actions are the names of the actions it may run, in the host's order.
 	Actions []string `json:"actions"`

@@ -27,7 +27,7 @@ type ActionView struct {
 }
 
 // Open verifies a link's last segment, as a person may have typed it, and
-// returns its token. ErrNotFound for a link that is not genuine, without
+// returns its token. One from elsewhere has to be exact; see ShapedForeign. ErrNotFound for a link that is not genuine, without
 // touching the store, as for one whose token is gone.
 func (s *Service) Open(ctx context.Context, code string) (*View, error) {
 	id, err := s.genuine(code)
@@ -39,15 +39,17 @@ func (s *Service) Open(ctx context.Context, code string) (*View, error) {
 
 // genuine returns the id in a link's last segment, or ErrNotFound.
 func (s *Service) genuine(code string) (string, error) {
-	code, ok, _ := Normalize(code)
-	if !ok {
+	signer := s.signer.Load()
+	if normal, ok, _ := Normalize(code); ok {
+		if id, ok := signer.Verify(normal); ok {
+			return id, nil
+		}
 		return "", ErrNotFound
 	}
-	id, ok := s.signer.Load().Verify(code)
-	if !ok {
-		return "", ErrNotFound
+	if id, ok := s.foreign.find(signer, code); ok {
+		return id, nil
 	}
-	return id, nil
+	return "", ErrNotFound
 }
 
 // Code is the last segment of the token's link.
