@@ -15,6 +15,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -133,6 +134,16 @@ func (a *App) URL(name string) string {
 		return h.url
 	}
 	return ""
+}
+
+// ClientConfig is how to reach a home: address, TLS settings and timeout, without
+// its token. false: there is no such home in the configuration.
+func (a *App) ClientConfig(name string) (hassclient.Config, bool) {
+	h, ok := a.Homes[name]
+	if !ok {
+		return hassclient.Config{}, false
+	}
+	return hassclient.Config{URL: h.url, TLS: h.tls, Timeout: time.Duration(h.Timeout)}, true
 }
 
 // Interface guards

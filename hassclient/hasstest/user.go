@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -65,7 +66,9 @@ func (h *Home) addUser(u User) *user {
 func (h *Home) AddUser(u User) (token string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.longLived(h.addUser(u), "tests", longLife)
+	added := h.addUser(u)
+	h.fireUser("user_added", added)
+	return h.longLived(added, "tests", longLife)
 }
 
 func (h *Home) userNamed(username string) *user {
@@ -93,7 +96,40 @@ func (h *Home) SetAdmin(username string, admin bool) {
 	defer h.mu.Unlock()
 	if u := h.userNamed(username); u != nil {
 		u.admin = admin
+		h.fireUser("user_updated", u)
 	}
+}
+
+// SetLocalOnly says whether a user may only log in from the local network.
+func (h *Home) SetLocalOnly(username string, local bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if u := h.userNamed(username); u != nil {
+		u.LocalOnly = local
+		h.fireUser("user_updated", u)
+	}
+}
+
+// RemoveUser takes an account away, and its tokens with it.
+func (h *Home) RemoveUser(username string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	u := h.userNamed(username)
+	if u == nil {
+		return
+	}
+	for _, t := range h.refresh {
+		if t.user == u {
+			h.revoke(t)
+		}
+	}
+	h.users = slices.DeleteFunc(h.users, func(other *user) bool { return other == u })
+	h.fireUser("user_removed", u)
+}
+
+// fireUser tells of a change of an account. h.mu is held.
+func (h *Home) fireUser(event string, u *user) {
+	h.fire(event, func() any { return map[string]any{"user_id": u.id} }, h.newContext(nil))
 }
 
 // SetActive lets a user in, or shuts the user out: their tokens are gone.
@@ -112,6 +148,7 @@ func (h *Home) SetActive(username string, active bool) {
 			}
 		}
 	}
+	h.fireUser("user_updated", u)
 }
 
 // RevokeToken makes an access token, long-lived or not, invalid and breaks the
