@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -171,13 +172,20 @@ func hideCodes(s string) string {
 		if err != nil {
 			plain = word
 		}
-		if _, whole, shaped := onetime.Normalize(plain); whole || shaped {
+		if _, whole, shaped := onetime.Normalize(plain); whole || shaped || hasForeign(plain) {
 			word = "-"
 		}
 		out.WriteString(word)
 	}
 	out.WriteString(rest)
 	return out.String()
+}
+
+// hasForeign reports whether a link's code from elsewhere may be in s.
+func hasForeign(s string) bool {
+	return slices.ContainsFunc(strings.FieldsFunc(s, func(c rune) bool {
+		return !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z')
+	}), onetime.ShapedForeign)
 }
 
 func inCode(c rune) bool {

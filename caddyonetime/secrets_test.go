@@ -202,6 +202,9 @@ func TestSpanHasNoLink(t *testing.T) {
 	}
 }
 
+// oldLinksCode is a code as One Time Service makes them.
+const oldLinksCode = "kUovLIdpQaZbtyMXwNCSrfhGjeWqARTi"
+
 func TestHideCodes(t *testing.T) {
 	code := "ABC12" + "3" + "DEFGHJKMNPQRSTVWXY"
 	for s, want := range map[string]string{
@@ -214,6 +217,8 @@ func TestHideCodes(t *testing.T) {
 		"Mozilla/5.0 (X11; Linux)":        "Mozilla/5.0 (X11; Linux)",
 		"http://a/" + code + "?b=" + code: "http://a/-?b=-",
 		"Ünï" + code:                      "Ünï-",
+		"./" + oldLinksCode:               "./-",
+		"q=token%3D" + oldLinksCode:       "q=-",
 	} {
 		if got := hideCodes(s); got != want {
 			t.Errorf("%q: %q, want %q", s, got, want)

@@ -186,7 +186,12 @@ func (h *Handler) front(r *request) {
 
 // toCode leads to the page of a code that somebody typed.
 func (h *Handler) toCode(r *request, code string) {
-	normal, ok, shaped := onetime.Normalize(strings.TrimSpace(code))
+	code = strings.TrimSpace(code)
+	if onetime.ShapedForeign(code) {
+		redirect(r, r.root+code) // as it is: case matters
+		return
+	}
+	normal, ok, shaped := onetime.Normalize(code)
 	if !ok && !shaped {
 		h.notFound(r)
 		return
@@ -207,7 +212,8 @@ func options(r *request, allow string) {
 // link is "/{token}".
 func (h *Handler) link(r *request) {
 	code, whole, shaped := onetime.Normalize(r.segment)
-	if !shaped && !whole {
+	foreign := onetime.ShapedForeign(r.segment)
+	if !shaped && !whole && !foreign {
 		h.notFound(r)
 		return
 	}
@@ -221,6 +227,13 @@ func (h *Handler) link(r *request) {
 		h.cfg.Logger.Warn("a guest's request came before the service was ready", "error", err)
 		h.trouble(r, http.StatusServiceUnavailable, "unavailable", true)
 		return
+	}
+	if foreign {
+		if !service.TakesForeign() {
+			h.notFound(r) // nothing that anybody could try here
+			return
+		}
+		code, whole = r.segment, true
 	}
 	// Genuine links come first: whoever has one is never limited, however many
 	// wrong ones came from the same address. A code of the wrong length is
