@@ -88,6 +88,11 @@ func (h *DashboardHandler) Provision(ctx caddy.Context) error {
 		FrameAncestors: ancestors,
 		Logger:         ctx.Slogger(),
 	})
+	// A server waits for its open requests before anything is cleaned up, and
+	// by default for ever: streams of events have to end when it begins to.
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		server.RegisterOnShutdown(func() { h.handler.Close() })
+	}
 	return nil
 }
 
