@@ -3,6 +3,7 @@ package guest
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -86,7 +87,8 @@ func (h *Handler) redeem(r *request, service *onetime.Service, v *onetime.View) 
 		h.writePage(r, statusOf(red), h.tokenPage(r, v, &result{&red.Attempt, red.Replayed}))
 		return
 	}
-	location := r.root + r.segment + "?r=" + strconv.FormatUint(red.Seq, 10)
+	// Typed with spaces, it is no address yet, and in pieces in a log.
+	location := r.root + url.PathEscape(r.segment) + "?r=" + strconv.FormatUint(red.Seq, 10)
 	if red.Replayed {
 		location += "&again"
 	}
@@ -108,7 +110,7 @@ func (h *Handler) redeemError(r *request, service *onetime.Service, v *onetime.V
 	case errors.As(err, &bad):
 		h.refuse(r, v, badInput(bad.Field, bad.Message))
 	case errors.Is(err, onetime.ErrNotFound):
-		h.wrong(r)
+		h.notFound(r) // gone since it was opened: that was no wrong try
 	default:
 		h.fault(r, err)
 	}

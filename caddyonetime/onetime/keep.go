@@ -111,7 +111,8 @@ func (s *Service) Restore(ctx context.Context, by Person, r io.Reader, signer *S
 		now := s.now()
 		var limited []*Token
 		err := tx.Tokens("", func(t *Token) bool {
-			if t.UsesMax != nil && t.Live(now) {
+			// Also those that are switched off or over: a host may take that back.
+			if t.UsesMax != nil && !t.UsedUp() {
 				limited = append(limited, t)
 			}
 			return true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 )
 
@@ -91,7 +92,7 @@ func (s *Service) fly(ctx context.Context, f *flight) (*Redemption, error) {
 	f.timer, f.late, f.done = s.after(AnswerWithin), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer s.under.Done()
-		err := s.redeem(f)
+		err := s.redeemSafely(f)
 		f.mu.Lock()
 		f.err = err
 		seq := uint64(0)
@@ -114,6 +115,18 @@ func (s *Service) fly(ctx context.Context, f *flight) (*Redemption, error) {
 }
 
 var errKeyOfAnother = &BadInput{Field: "nonce", Message: "this key of idempotency was used for another action: take a new one for each press"}
+
+// redeemSafely keeps a fault of one redemption from ending the process: nobody
+// else recovers in its goroutine. What was reserved stays spent.
+func (s *Service) redeemSafely(f *flight) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("a redemption ended in a panic: %v", p)
+			s.fault("a redemption of link "+f.token+" ended in a panic", fmt.Errorf("%v\n%s", p, debug.Stack()))
+		}
+	}()
+	return s.redeem(f)
+}
 
 // redeem takes a flight through reserve, ask and settle.
 func (s *Service) redeem(f *flight) (err error) {

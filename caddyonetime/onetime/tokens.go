@@ -96,6 +96,13 @@ func (t *Token) check(tx Tx) error {
 		if !ValidActionName(name) {
 			return &BadInput{Field: "actions", Message: fmt.Sprintf("%.70q is no action's name", name)}
 		}
+	}
+	return t.checkActions(tx)
+}
+
+// checkActions looks whether its actions are there.
+func (t *Token) checkActions(tx Tx) error {
+	for _, name := range t.Actions {
 		switch _, err := tx.Action(name); {
 		case errors.Is(err, ErrNotFound):
 			return &BadInput{Field: "actions", Message: fmt.Sprintf("there is no action %q", name)}
@@ -284,6 +291,10 @@ func (s *Service) Replenish(ctx context.Context, by Person, id string, uses *int
 		return nil, &BadInput{Field: "uses", Message: fmt.Sprintf("is a whole number from 1 to %d", MaxUses)}
 	}
 	return s.change(ctx, id, func(tx Tx, t *Token) error {
+		// An action may be deleted while only used links have it.
+		if err := t.checkActions(tx); err != nil {
+			return err
+		}
 		if uses != nil && (t.UsesMax == nil || *uses > *t.UsesMax) {
 			n := *uses
 			t.UsesMax = &n

@@ -1,0 +1,106 @@
+package onetime_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/caddy-hass/caddy-hass/caddyonetime/boltstore"
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime/onetimetest"
+)
+
+// Deleting an action revokes the links that live. One that is used up could be
+// let in again without its action, and would look like a wrong link then.
+func TestThreat25_NoLinkIsReplenishedWithoutItsAction(t *testing.T) {
+	w := newWorld(t)
+	tok := w.token(1, "light")
+	w.mustPress(tok, "k")
+	if err := w.DeleteAction(t.Context(), anna, "light", false); err != nil {
+		t.Fatal(err)
+	}
+	var bad *onetime.BadInput
+	if _, err := w.Replenish(t.Context(), anna, tok.ID, nil); !errors.As(err, &bad) || bad.Field != "actions" {
+		t.Errorf("got %v", err)
+	}
+	_, err := w.press(tok, "")
+	refusedAs(t, err, onetime.StatusUsedUp)
+}
+
+// What a host has switched off, or what has ended, has its spent uses back, too,
+// when a backup is loaded: it waits as well if the host lets it in again.
+func TestThreat28_RestoredLinksWaitAlsoWhenTheyAreSwitchedOn(t *testing.T) {
+	w := newWorld(t)
+	off, over := w.token(1, "light"), w.token(1, "light")
+	soon := start.Add(time.Minute)
+	expires := &soon
+	if _, err := w.ChangeToken(t.Context(), anna, over.ID, onetime.TokenChange{Expires: &expires}, 0); err != nil {
+		t.Fatal(err)
+	}
+	yes, no := true, false
+	if _, err := w.ChangeToken(t.Context(), anna, off.ID, onetime.TokenChange{Revoked: &yes}, 0); err != nil {
+		t.Fatal(err)
+	}
+	var backup bytes.Buffer
+	if err := w.Backup(t.Context(), &backup); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.ChangeToken(t.Context(), anna, off.ID, onetime.TokenChange{Revoked: &no}, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.mustPress(off, "")
+	w.mustPress(over, "")
+	w.clock.Move(2 * time.Minute)
+	if err := w.Restore(t.Context(), anna, &backup, onetime.NewSigner(key)); err != nil {
+		t.Fatal(err)
+	}
+
+	if _, err := w.ChangeToken(t.Context(), anna, off.ID, onetime.TokenChange{Revoked: &no}, 0); err != nil {
+		t.Fatal(err)
+	}
+	expires = nil
+	if _, err := w.ChangeToken(t.Context(), anna, over.ID, onetime.TokenChange{Expires: &expires}, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, tok := range []*onetime.Token{off, over} {
+		_, err := w.press(tok, "")
+		refusedAs(t, err, onetime.StatusPaused)
+	}
+	if ran := w.home.Ran(); ran != 2 {
+		t.Errorf("the home was asked %d times", ran)
+	}
+}
+
+// panicking is a home whose answers nobody can read.
+type panicking struct{ *onetimetest.Home }
+
+func (panicking) Ready(context.Context, *onetime.Definition) *onetime.NotReady { panic("an odd home") }
+
+// A fault in asking the home ends that press, and nothing else.
+func TestThreat29_APanicEndsOneRedemptionOnly(t *testing.T) {
+	w := newWorld(t)
+	tok := w.token(1, "light")
+	homes := onetimetest.Homes{onetime.DefaultHome: panicking{w.home}}
+	if err := w.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	store, err := boltstore.Open(w.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Service, err = onetime.New(t.Context(), onetime.Config{
+		Store: store, Signer: onetime.NewSigner(key), Homes: homes, Now: w.clock.Now, After: w.clock.After,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.press(tok, "k"); err == nil {
+		t.Fatal("it went well")
+	}
+	homes[onetime.DefaultHome] = w.home
+	if r := w.mustPress(tok, "k"); r.Outcome != onetime.OutcomeDone || r.Replayed {
+		t.Errorf("got %+v", r)
+	}
+}
