@@ -168,11 +168,15 @@ func hideCodes(s string) string {
 		}
 		word := rest[:end]
 		rest = rest[end:]
-		plain, err := url.QueryUnescape(word)
-		if err != nil {
-			plain = word
+		plain := word
+		for range 3 { // an address within an address within an address
+			next, err := url.QueryUnescape(plain)
+			if err != nil || next == plain {
+				break
+			}
+			plain = next
 		}
-		if _, whole, shaped := onetime.Normalize(plain); whole || shaped || hasForeign(plain) {
+		if hasCode(plain) || hasForeign(plain) {
 			word = "-"
 		}
 		out.WriteString(word)
@@ -180,6 +184,33 @@ func hideCodes(s string) string {
 	out.WriteString(rest)
 	return out.String()
 }
+
+// hasCode reports whether a link's code, or most of one, may be in s, with
+// something pasted to it. What is nothing but hexadecimal, such as the id of a
+// trace, is none.
+func hasCode(s string) bool {
+	n, hex := 0, true
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '-' || c == ' ' || c == '+':
+		case c == 'u' || c == 'U':
+			n, hex = 0, true
+		case '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z':
+			n++
+			hex = hex && (c <= '9' || c|0x20 <= 'f')
+			if n >= fewestOfCode && !hex {
+				return true
+			}
+		default:
+			n, hex = 0, true
+		}
+	}
+	return false
+}
+
+// fewestOfCode is how many letters and digits of a code, of its 24, may not
+// stand in a log.
+const fewestOfCode = 20
 
 // hasForeign reports whether a link's code from elsewhere may be in s.
 func hasForeign(s string) bool {

@@ -28,6 +28,7 @@ func TestThreat22_NoSecretAnywhere(t *testing.T) {
 	secret := code[len(id):]
 
 	spelled := strings.ToLower(code[:8] + "-" + code[8:16] + "%20" + code[16:])
+	spaced := code[:8] + "%20" + code[8:16] + "%20" + code[16:]
 	wrong := strings.Repeat("Z", 24)
 	for _, c := range []struct {
 		method, path string
@@ -50,6 +51,10 @@ func TestThreat22_NoSecretAnywhere(t *testing.T) {
 		{"GET", "/x/" + code, 404, nil},
 		{"GET", "/%2F" + code, 404, nil},
 		{"GET", "/" + wrong, 404, nil},
+		{"POST", "/" + spaced, 410, nil},
+		{"POST", "/" + spaced, 303, []string{"Accept", "text/html", "Idempotency-Key", "k"}},
+		{"GET", "/-/" + code, 404, nil},
+		{"GET", "/", 200, []string{"Accept", "text/html", "X-Seen", "guest-" + code, "X-Original-Url", "https%3A%2F%2Fa%2F" + code}},
 	} {
 		if status, body := r.request(c.method, c.path, c.header...); status != c.status && c.status != 404 {
 			t.Errorf("%s %s: %d, want %d: %s", c.method, strings.Replace(c.path, code, "CODE", 1), status, c.status, body)
@@ -73,7 +78,7 @@ func TestThreat22_NoSecretAnywhere(t *testing.T) {
 		}
 	}
 	for name, text := range places {
-		for what, s := range map[string]string{"home's token": r.home.Token(), "link": code, "secret half": secret, "typed link": spelled[:17]} {
+		for what, s := range map[string]string{"home's token": r.home.Token(), "link": code, "secret half": secret, "typed link": spelled[:17], "link in pieces": code[8:16]} {
 			if strings.Contains(strings.ToLower(text), strings.ToLower(s)) {
 				at := strings.Index(strings.ToLower(text), strings.ToLower(s))
 				t.Errorf("the %s is in the %s: …%s…", what, name, text[max(0, at-300):min(len(text), at+60)])
@@ -208,17 +213,24 @@ const oldLinksCode = "kUovLIdpQaZbtyMXwNCSrfhGjeWqARTi"
 func TestHideCodes(t *testing.T) {
 	code := "ABC12" + "3" + "DEFGHJKMNPQRSTVWXY"
 	for s, want := range map[string]string{
-		"":                                "",
-		"/" + code:                        "/-",
-		"seen=" + code + "; a=b":          "seen=-; a=b",
-		strings.ToLower(code):             "-",
-		"/abc123-defgh+jkmnp%20qrstvwxy/": "/-/",
-		"text/html,application/xhtml":     "text/html,application/xhtml",
-		"Mozilla/5.0 (X11; Linux)":        "Mozilla/5.0 (X11; Linux)",
-		"http://a/" + code + "?b=" + code: "http://a/-?b=-",
-		"Ünï" + code:                      "Ünï-",
-		"./" + oldLinksCode:               "./-",
-		"q=token%3D" + oldLinksCode:       "q=-",
+		"":                                         "",
+		"/" + code:                                 "/-",
+		"seen=" + code + "; a=b":                   "seen=-; a=b",
+		strings.ToLower(code):                      "-",
+		"/abc123-defgh+jkmnp%20qrstvwxy/":          "/-/",
+		"text/html,application/xhtml":              "text/html,application/xhtml",
+		"Mozilla/5.0 (X11; Linux)":                 "Mozilla/5.0 (X11; Linux)",
+		"http://a/" + code + "?b=" + code:          "http://a/-?b=-",
+		"Ünï" + code:                               "Ünï-",
+		"./" + oldLinksCode:                        "./-",
+		"prefix-" + code + " guest-" + code + "-x": "- -",
+		"https%3A%2F%2Fa%2F" + code:                "-",
+		"a%252F" + code + "%253Fb":                 "-",
+		"00-4bf92f3577b3-00f067aa0ba902-01":        "00-4bf92f3577b3-00f067aa0ba902-01",
+		"facebookexternalhit/1.1":                  "facebookexternalhit/1.1",
+		"TelegramBot (like TwitterBot)":            "TelegramBot (like TwitterBot)",
+		"WhatsApp/2.23.20.0":                       "WhatsApp/2.23.20.0",
+		"q=token%3D" + oldLinksCode:                "q=-",
 	} {
 		if got := hideCodes(s); got != want {
 			t.Errorf("%q: %q, want %q", s, got, want)
