@@ -43,6 +43,7 @@ type engine struct {
 	limiter *guest.Limiter
 	outbox  *outbox
 	linkKey linkKey
+	told    told // of the observer alone
 
 	stop context.CancelFunc // ends what runs beside requests
 	idle sync.WaitGroup

@@ -161,9 +161,37 @@ const (
 	notifyAgain = 10 * time.Second
 )
 
+// told remembers which rejections the host was told of. They give the use back, so
+// a guest could have any number of them, and the host's phone as many messages.
+type told struct {
+	at map[string]time.Time // by token and action
+}
+
+const (
+	toldFor  = time.Minute
+	toldSize = 1024
+)
+
+// lately reports whether the host was told of the same rejection a moment ago.
+// It is called for one entry after the other.
+func (t *told) lately(entry onetime.Entry) bool {
+	if entry.Outcome != onetime.OutcomeRejected {
+		return false
+	}
+	what := entry.Token + " " + entry.Action + " " + entry.Code
+	if at, ok := t.at[what]; ok && !entry.At.Before(at) && entry.At.Sub(at) < toldFor {
+		return true
+	}
+	if t.at == nil || len(t.at) >= toldSize {
+		t.at = make(map[string]time.Time)
+	}
+	t.at[what] = entry.At
+	return false
+}
+
 // notify tells the host of an entry of the log, some time later.
 func (e *engine) notify(entry onetime.Entry) {
-	if !worthTelling(entry) {
+	if !worthTelling(entry) || e.told.lately(entry) {
 		return
 	}
 	for i, n := range e.settings.Current().notify {

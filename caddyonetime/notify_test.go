@@ -251,3 +251,58 @@ func TestOutboxEndsWhatHangs(t *testing.T) {
 	time.AfterFunc(0, o.cancel) // instead of waiting outboxLastly
 	o.close()
 }
+
+// A rejected press gives its use back, so a guest can have any number of them:
+// the host's phone has one message a minute.
+func TestPromise6_RejectionsDoNotFloodTheHost(t *testing.T) {
+	r := newRig(t)
+	r.home.Fault(hasstest.FailService("script.open_front_door", "not_found", "no such service"))
+	r.run(r.caddyfile("notify script.notify_host", "", ""))
+	_, code := r.link("front_door", openFrontDoor, "Tom", 1)
+	for range 10 {
+		if status, body := r.request("POST", "/"+code); status != 502 || !strings.Contains(body, `"rejected"`) {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
+	r.home.Heal()
+	if status, body := r.request("POST", "/"+code); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	// Messages come in order: that it is done comes last.
+	eventually(t, "the host is told that it is done", func() bool {
+		all := r.home.Events("host_notified")
+		return len(all) > 0 && strings.Contains(mustString(all[len(all)-1].Data["message"]), "done")
+	})
+	if n := len(r.home.Events("host_notified")); n != 2 {
+		t.Errorf("the host was told %d times", n)
+	}
+}
+
+func TestToldLately(t *testing.T) {
+	at := time.Date(2026, 11, 20, 14, 0, 0, 0, time.UTC)
+	rejected := func(after time.Duration, token string) onetime.Entry {
+		return onetime.Entry{What: onetime.HappenedRedemption, Outcome: onetime.OutcomeRejected, Token: token, Action: "door", At: at.Add(after)}
+	}
+	var lately told
+	for i, c := range []struct {
+		entry onetime.Entry
+		want  bool
+	}{
+		{rejected(0, "A"), false},
+		{rejected(time.Second, "A"), true},
+		{rejected(time.Second, "B"), false},
+		{onetime.Entry{What: onetime.HappenedRedemption, Outcome: onetime.OutcomeDone, Token: "A", Action: "door", At: at}, false},
+		{rejected(toldFor, "A"), false},
+		{rejected(-time.Hour, "A"), false}, // the clock was set back
+	} {
+		if got := lately.lately(c.entry); got != c.want {
+			t.Errorf("%d: %v", i, got)
+		}
+	}
+	for i := range 3 * toldSize {
+		lately.lately(rejected(0, fmt.Sprint(i)))
+	}
+	if len(lately.at) > toldSize {
+		t.Errorf("%d are remembered", len(lately.at))
+	}
+}
