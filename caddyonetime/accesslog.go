@@ -212,11 +212,15 @@ func hasCode(s string) bool {
 // stand in a log.
 const fewestOfCode = 20
 
-// hasForeign reports whether a link's code from elsewhere may be in s.
+// hasForeign reports whether a link's code from elsewhere may be in s. Nothing
+// but hexadecimal is none here, either.
 func hasForeign(s string) bool {
-	return slices.ContainsFunc(strings.FieldsFunc(s, func(c rune) bool {
+	words := strings.FieldsFunc(s, func(c rune) bool {
 		return !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z')
-	}), onetime.ShapedForeign)
+	})
+	return slices.ContainsFunc(words, func(w string) bool {
+		return onetime.ShapedForeign(w) && strings.Trim(w, "0123456789abcdefABCDEF") != ""
+	})
 }
 
 func inCode(c rune) bool {

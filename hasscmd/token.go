@@ -221,6 +221,7 @@ with --links.`,
 			if !*links {
 				for _, t := range raw {
 					delete(t, "url")
+					delete(t, "old_url")
 				}
 			}
 			return printJSON(out, map[string]any{"tokens": raw})

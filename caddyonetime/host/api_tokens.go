@@ -16,6 +16,11 @@ type tokenJSON struct {
 	// URL is the whole link; null where public_url is not configured.
 	URL *string `json:"url"`
 
+	// Class and OldURL are of tokens that were taken over from elsewhere. The
+	// old link is missing once it was switched off.
+	Class  string  `json:"class,omitempty"`
+	OldURL *string `json:"old_url,omitempty"`
+
 	Status    onetime.Status  `json:"status"`
 	Guest     string          `json:"guest"`
 	Comment   string          `json:"comment"`
@@ -60,7 +65,7 @@ func utc(t *time.Time) *time.Time {
 func (r *request) tokenJSON(v *onetime.View) *tokenJSON {
 	t := v.Token
 	j := &tokenJSON{
-		ID: t.ID, Status: v.Status, Guest: t.Guest, Comment: t.Comment,
+		ID: t.ID, Class: t.Class, Status: v.Status, Guest: t.Guest, Comment: t.Comment,
 		Actions: make([]tokenAction, len(v.Actions)), UsesMax: t.UsesMax,
 		NotBefore: utc(t.NotBefore), Expires: utc(t.Expires),
 		CreatedAt: t.CreatedAt.UTC(), CreatedBy: t.CreatedBy,
@@ -69,6 +74,11 @@ func (r *request) tokenJSON(v *onetime.View) *tokenJSON {
 	}
 	if link, err := r.h.cfg.Link(r.svc.Code(t)); err == nil {
 		j.URL = &link
+	}
+	if old, ok := r.svc.ForeignCode(t); ok {
+		if link, err := r.h.cfg.Link(old); err == nil {
+			j.OldURL = &link
+		}
 	}
 	for i, a := range v.Actions {
 		j.Actions[i] = tokenAction{
