@@ -290,10 +290,13 @@ type compressedState struct {
 }
 
 type stateDiff struct {
-	Plus  compressedState `json:"+"`
-	Minus struct {
-		Attributes []string `json:"a"`
-	} `json:"-,"`
+	Plus compressedState `json:"+"`
+	//lint:ignore SA5008 encoding/json writes the name "-" with a comma
+	Minus lostAttributes `json:"-,"`
+}
+
+type lostAttributes struct {
+	Attributes []string `json:"a"`
 }
 
 // apply brings states up to date. Attributes are replaced, not changed: callers
