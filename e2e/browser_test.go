@@ -193,7 +193,7 @@ func TestGuestTapsOnAPhone(t *testing.T) {
 			p.state("done")
 			p.open(l.url)
 			p.state("used_up")
-			p.do(chromedp.NavigateBack())
+			p.eval(`history.back()`)
 			p.until("there is a page", `!!document.querySelector("main")`)
 			l.get().is(t, 200).left(t, 0)
 			if now := h.state("lock.front_door"); now != "locked" {

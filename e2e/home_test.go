@@ -161,11 +161,11 @@ func (d *diary) count(text string) (n int) {
 // waits until the command has ended.
 func (h *home) restart() (wait func()) {
 	h.t.Helper()
-	command := strings.Fields(os.Getenv("HASS_HOME"))
-	if len(command) == 0 {
+	command := os.Getenv("HASS_HOME")
+	if command == "" {
 		lacking(h.t, "HASS_HOME does not say how to restart the home")
 	}
-	cmd := exec.Command(command[0], append(command[1:], "restart")...)
+	cmd := exec.Command(command, "restart")
 	done := make(chan error, 1)
 	if err := cmd.Start(); err != nil {
 		h.t.Fatal(err)
