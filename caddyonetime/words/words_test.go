@@ -23,6 +23,9 @@ func TestCatalogues(t *testing.T) {
 				continue
 			}
 			other := catalogue(t, l.Tag(), file)
+			if len(other) == 0 && file == "host.json" {
+				continue // said in English
+			}
 			for key, m := range english {
 				o, ok := other[key]
 				if !ok {
@@ -58,7 +61,8 @@ func TestCatalogues(t *testing.T) {
 				}
 			}
 			for form, p := range m.forms {
-				if _, used := needed[plural.Form(form)]; p != nil && !used {
+				// "other" is always there: fractions take it.
+				if _, used := needed[plural.Form(form)]; p != nil && !used && plural.Form(form) != plural.Other {
 					t.Errorf("%s: %q has a plural form that the language does not know", l.Tag(), key)
 				}
 			}
@@ -150,7 +154,8 @@ func TestMatch(t *testing.T) {
 		"":                                 "en",
 		"de":                               "de",
 		"de-AT,de;q=0.9,en;q=0.8":          "de",
-		"fr-FR,fr;q=0.9,de;q=0.8,en;q=0.7": "de",
+		"sw-KE,sw;q=0.9,de;q=0.8,en;q=0.7": "de",
+		"fr-FR,fr;q=0.9,de;q=0.8,en;q=0.7": "fr",
 		"en-GB,en;q=0.9,de;q=0.8":          "en",
 		"sw":                               "en",
 		"*":                                "en",
