@@ -39,10 +39,14 @@ type Service struct {
 // ServiceField is one field of a service's data. One that has Fields itself is a
 // section of the form: only a heading.
 type ServiceField struct {
-	Name     string                  `json:"name"`
-	Required bool                    `json:"required"`
-	Selector json.RawMessage         `json:"selector"`
-	Fields   map[string]ServiceField `json:"fields"`
+	Name        string                  `json:"name"`
+	Description string                  `json:"description"`
+	Required    bool                    `json:"required"`
+	Selector    json.RawMessage         `json:"selector"`
+	Fields      map[string]ServiceField `json:"fields"`
+
+	// Filter says which entities have it, in Home Assistant's terms; nil: all.
+	Filter json.RawMessage `json:"filter"`
 }
 
 // ServiceResponse says that a service returns something: only when asked, or always.
