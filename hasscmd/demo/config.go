@@ -81,11 +81,8 @@ func config(s settings) (*caddy.Config, error) {
 							}}},
 							"terminal": true,
 						},
-						{
-							"match":    []object{{"path": []string{hostPrefix, housePrefix}}},
-							"handle":   []object{{"handler": "static_response", "status_code": 308, "headers": object{"Location": []string{"{http.request.uri.path}/"}}}},
-							"terminal": true,
-						},
+						withSlash(hostPrefix),
+						withSlash(housePrefix),
 						{
 							"match": []object{{
 								"path":          []string{hostPrefix + "/*"},
@@ -127,4 +124,14 @@ func config(s settings) (*caddy.Config, error) {
 	}
 	var c *caddy.Config
 	return c, caddy.StrictUnmarshalJSON(b, &c)
+}
+
+// withSlash leads from a prefix to what is below it. The path that was asked for
+// is not repeated: //host, which matches too, would lead to another machine.
+func withSlash(prefix string) object {
+	return object{
+		"match":    []object{{"path": []string{prefix}}},
+		"handle":   []object{{"handler": "static_response", "status_code": 308, "headers": object{"Location": []string{prefix + "/"}}}},
+		"terminal": true,
+	}
 }

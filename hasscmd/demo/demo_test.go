@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -233,5 +234,27 @@ func TestPortTaken(t *testing.T) {
 	_, err = demo.Start(t.Context(), demo.Options{Port: ln.Addr().(*net.TCPAddr).Port})
 	if err == nil || !strings.Contains(err.Error(), "--port") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// An address that begins with two slashes is never one to be sent to.
+func TestThreat16_PrefixesLeadNowhereElse(t *testing.T) {
+	d := start(t, demo.Options{})
+	u, err := url.Parse(d.Link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for _, prefix := range []string{"host", "house"} {
+		for _, slashes := range []string{"/", "//", "///"} {
+			resp, err := c.Get("http://" + u.Host + slashes + prefix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			if got := resp.Header.Get("Location"); resp.StatusCode != http.StatusPermanentRedirect || got != "/"+prefix+"/" {
+				t.Errorf("%s%s: %d to %q", slashes, prefix, resp.StatusCode, got)
+			}
+		}
 	}
 }
