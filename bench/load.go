@@ -39,7 +39,8 @@ func send(ctx context.Context, addr string, n, conns int, request func(i int) []
 				if i >= n {
 					return
 				}
-				if _, err := c.Write(request(i)); err == nil {
+				_, err := c.Write(request(i))
+				if err == nil {
 					err = skipAnswer(r)
 				}
 				if err != nil {

@@ -31,7 +31,7 @@ type options struct {
 	rounds, requests, conns int
 	tokens                  string
 	dir                     string // everything is in it
-	caddy, plain            string // binaries
+	caddy                   string // the binary
 }
 
 func main() {

@@ -18,15 +18,3 @@ func isTerminal(v any) bool {
 func hasColour(w io.Writer) bool {
 	return isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }
-
-// width is the terminal's in columns, or 0 where w is none.
-func width(w io.Writer) int {
-	if !isTerminal(w) {
-		return 0
-	}
-	n, _, err := term.GetSize(int(w.(*os.File).Fd()))
-	if err != nil {
-		return 0
-	}
-	return n
-}

@@ -360,7 +360,7 @@ func (t *tx) Entries(before uint64, fn func(*onetime.Entry) bool) error {
 	cursor := t.b.Bucket(bucketLog).Cursor()
 	k, v := cursor.Last()
 	if before != 0 {
-		if k, v = cursor.Seek(number(before)); k == nil {
+		if at, _ := cursor.Seek(number(before)); at == nil {
 			k, v = cursor.Last()
 		} else {
 			k, v = cursor.Prev()

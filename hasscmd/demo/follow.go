@@ -21,8 +21,8 @@ func (d *Demo) Follow(ctx context.Context, tell func(Event)) error {
 	for _, t := range things {
 		tell(Event{At: time.Now(), What: t.Name, How: d.Home.State(t.Entity)})
 	}
-	changes, changed := d.house.since(0)
-	seen := len(changes)
+	before, _ := d.house.since(0)
+	seen := len(before)
 	var last uint64
 	if newest, _, err := d.service.Log(ctx, onetime.LogQuery{Limit: 1}); err == nil && len(newest) > 0 {
 		last = newest[0].Seq
@@ -30,7 +30,7 @@ func (d *Demo) Follow(ctx context.Context, tell func(Event)) error {
 	for {
 		// Taken before looking, so that nothing is missed in between.
 		logged := d.service.Changed()
-		changes, changed = d.house.since(seen)
+		changes, changed := d.house.since(seen)
 		for _, c := range changes {
 			tell(Event{At: c.At, What: c.Name, How: c.State})
 		}

@@ -206,7 +206,7 @@ func TestPublicURL(t *testing.T) {
 			want: expect{"public_url": {doctor.Fail, "somebody else (HTTP 200)"}}},
 		{name: "a login in front", handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }),
 			want: expect{"public_url": {doctor.Fail, "Guests have no account"}}},
-		{name: "a redirect", handler: http.RedirectHandler("https://login.example.com/?next=x", 302),
+		{name: "a redirect", handler: http.RedirectHandler("https://login.example.com/?next=x", http.StatusFound),
 			want: expect{"public_url": {doctor.Fail, "redirects to https://login.example.com\n"}}},
 		{name: "another proxy in front", handler: echo(func(nonce string) map[string]string {
 			return map[string]string{"nonce": nonce, "proof": proof(nonce), "client": "172.18.0.1", "forwarded": "ignored"}
