@@ -240,6 +240,7 @@ http://127.0.0.1:%[5]d {
 			codes := []string{
 				"7K2M9PABCDEFGHJKMNPQRSTV", "7k2m9pabcdefghjkmnpqrstv", "7K2M-9PAB-CDEF-GHJK-MNPQ-RSTV",
 				"7K2M%209PAB%20CDEFGHJKMNPQRSTV", "%37K2M9PABCDEFGHJKMNPQRST%56", "7K2M+9PAB+CDEFGHJKMNPQRSTV", "oil2m9pabcdefghjkmnpqrst",
+				"kABovLIdpQaZbtyMXwNuCSrfhGjeWqAR", // taken over from One Time Service
 			}
 			client := &http.Client{
 				Transport:     &http.Transport{DisableKeepAlives: true},

@@ -1,6 +1,7 @@
 package hasscmd
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 
@@ -139,13 +141,10 @@ func (r *importReport) print(out, notes io.Writer, links bool) error {
 		fmt.Fprintln(w)
 		for _, t := range r.Tokens {
 			old := "-"
-			switch {
-			case t.OldLink && (t.Status == onetime.StatusReady || t.Status == onetime.StatusPaused || t.Status == onetime.StatusScheduled):
-				old = "works"
-			case t.OldLink:
-				old = "says so" // that it is over
+			if t.OldLink {
+				old = "kept"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", dash(t.ID), dash(t.name()), dash(t.Action), t.left(), t.until(), dash(string(t.Status)), old, importWords[t.Result])
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", dash(t.ID), dash(t.name()), dash(cmp.Or(t.Action, plain(t.From))), t.left(), t.until(), dash(string(t.Status)), old, importWords[t.Result])
 			if links {
 				fmt.Fprintf(w, "\t%s", dash(t.URL))
 			}
@@ -174,6 +173,9 @@ func (r *importReport) print(out, notes io.Writer, links bool) error {
 		}
 	}
 	fmt.Fprintln(out, r.summary())
+	if !r.DryRun && !links && slices.ContainsFunc(r.Tokens, func(t importedToken) bool { return t.OldLink }) {
+		fmt.Fprintln(notes, "The old links go on working, but can be guessed. The same with --links prints new ones to send; then switch the old ones off: caddy hass import end-old-links --all")
+	}
 	return nil
 }
 
