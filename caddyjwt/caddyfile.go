@@ -25,7 +25,7 @@ func parseHassJWT(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, err
 //	hass_jwt [<matcher>] {
 //	    login      <url>
 //	    cookie     <name>
-//	    key file   <pem>
+//	    key        file <pem> | jwks <url>
 //	    issuer     <name>
 //	    audience   <name...>
 //	    leeway     <duration>
@@ -36,10 +36,9 @@ func parseHassJWT(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, err
 //	    keep_token
 //	}
 //
-// Only allow and deny may be repeated. key is required.
+// Only allow and deny may be repeated.
 func (h *HassJWT) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume directive name
-	directive := d.Token()
 	if d.NextArg() {
 		return d.ArgErr()
 	}
@@ -73,11 +72,16 @@ func (h *HassJWT) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if !d.NextArg() {
 				return d.ArgErr()
 			}
-			if kind := d.Val(); kind != "file" {
-				return d.Errf("unrecognized kind of key '%s': it must be `key file <pem>`", kind)
-			}
 			h.Key = new(KeyConfig)
-			if err := oneArg(d, &h.Key.File); err != nil {
+			into := &h.Key.File
+			switch kind := d.Val(); kind {
+			case "file":
+			case "jwks":
+				into = &h.Key.JWKS
+			default:
+				return d.Errf("unrecognized kind of key '%s': it must be `key file <pem>` or `key jwks <url>`", kind)
+			}
+			if err := oneArg(d, into); err != nil {
 				return err
 			}
 		case "audience":
@@ -115,11 +119,6 @@ func (h *HassJWT) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		default:
 			return d.Errf("unrecognized subdirective '%s'", word)
 		}
-	}
-	if h.Key == nil {
-		at := caddyfile.NewDispenser([]caddyfile.Token{directive})
-		at.Next()
-		return at.WrapErr(errNoKey)
 	}
 	return nil
 }

@@ -6,13 +6,14 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-hass/caddy-hass/hassapp"
 )
 
 func init() {
@@ -67,7 +68,9 @@ type HassJWT struct {
 	// `jwt_access_token_<home>` for a home with a name.
 	Cookie string `json:"cookie,omitempty"`
 
-	// Where the keys come from that tokens are checked with.
+	// Where the keys come from that tokens are checked with. Default: the keys
+	// of `hass_login` in Caddy's storage, for this home. Only with those are cookies
+	// renewed, and sessions known that have ended.
 	Key *KeyConfig `json:"key,omitempty"`
 
 	// What `iss` must be. Default: `homeassistant`, or `homeassistant/<home>`
@@ -97,13 +100,12 @@ type HassJWT struct {
 	// Leaves the token in the request that goes on.
 	KeepToken bool `json:"keep_token,omitempty"`
 
-	login, cookie string // with placeholders replaced; login may have those of requests left
-	rounds        string // the cookie that counts redirects
-	keys          KeySource
-	release       func() error
-	checks        checks
-	verifier      atomic.Pointer[verifier]
-	logger        *zap.Logger
+	reader
+	login   string // with placeholders replaced; it may have those of requests left
+	rounds  string // the cookie that counts redirects
+	release func() error
+	app     *LoginApp // nil: the keys are not hass_login's
+	logger  *zap.Logger
 }
 
 // KeyConfig says where keys come from.
@@ -116,6 +118,12 @@ type KeyConfig struct {
 	// nobody is let in until it appears. A private, weak or damaged key is a
 	// configuration error.
 	File string `json:"file,omitempty"`
+
+	// The address of a JWK Set, such as
+	// `https://ha.example.com/auth/jwt_cookie/jwks.json`. It is asked for every
+	// few minutes, and at once, but not more often than twice a minute, when a token
+	// comes that no known key has signed. While it cannot be had, the keys stay what they were.
+	JWKS string `json:"jwks,omitempty"`
 }
 
 // CaddyModule returns the Caddy module information.
@@ -126,18 +134,53 @@ func (*HassJWT) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// errNoKey says what to configure.
-var errNoKey = errors.New("no key to check tokens with: add `key file <pem>` with the public key's PEM file, such as the one that the jwt_cookie integration writes")
-
-// Provision sets up the handler and reads its keys.
+// Provision sets up the handler and its keys.
 func (h *HassJWT) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
-	if err := h.settle(); err != nil {
+	home, err := h.settle()
+	if err != nil {
 		return err
 	}
-	if h.Key == nil || h.Key.File == "" {
-		return errNoKey
+	switch {
+	case h.Key == nil:
+		return h.provisionOwnKeys(ctx, home)
+	case h.Key.File != "" && h.Key.JWKS != "":
+		return errors.New("key: give either a file or the address of a JWK Set")
+	case h.Key.JWKS != "":
+		return h.provisionJWKS()
+	case h.Key.File != "":
+		return h.provisionFile()
 	}
+	return errors.New("key: a file or the address of a JWK Set is missing")
+}
+
+func (h *HassJWT) provisionOwnKeys(ctx caddy.Context, home string) error {
+	app, err := ctx.App("hass_login")
+	if err != nil {
+		return err
+	}
+	h.app = app.(*LoginApp)
+	if h.realm, err = h.app.hold(home); err != nil {
+		return err
+	}
+	h.keys = h.realm.realm
+	return nil
+}
+
+func (h *HassJWT) provisionJWKS() error {
+	address, err := caddy.NewReplacer().ReplaceOrErr(h.Key.JWKS, true, true)
+	if err != nil {
+		return fmt.Errorf("key jwks: %w", err)
+	}
+	source, release, err := acquireJWKS(address)
+	if err != nil {
+		return fmt.Errorf("key jwks: %w", err)
+	}
+	h.keys, h.release = source, release
+	return nil
+}
+
+func (h *HassJWT) provisionFile() error {
 	repl := caddy.NewReplacer()
 	path, err := repl.ReplaceOrErr(h.Key.File, true, true)
 	if err != nil {
@@ -157,6 +200,14 @@ func (h *HassJWT) Provision(ctx caddy.Context) error {
 	return nil
 }
 
+// namesOf returns the cookie and the issuer of a home.
+func namesOf(home string) (cookie, issuer string) {
+	if home == "" || home == hassapp.DefaultHome {
+		return defaultCookie, defaultIssuer
+	}
+	return defaultCookie + "_" + home, defaultIssuer + "/" + home
+}
+
 // homeName is what a home may be called: it becomes part of a cookie's name.
 var homeName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
@@ -164,7 +215,7 @@ var homeName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 var cookieName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
 // settle replaces placeholders and fills in what is not configured.
-func (h *HassJWT) settle() error {
+func (h *HassJWT) settle() (home string, err error) {
 	repl := caddy.NewReplacer()
 	var firstErr error
 	replace := func(what, s string) string {
@@ -175,11 +226,10 @@ func (h *HassJWT) settle() error {
 		return s
 	}
 
-	home := replace("home", h.Home)
-	h.cookie, h.checks.issuer = defaultCookie, defaultIssuer
-	if home != "" && home != "default" {
-		h.cookie += "_" + home
-		h.checks.issuer += "/" + home
+	home = replace("home", h.Home)
+	h.cookie, h.checks.issuer = namesOf(home)
+	if home == "" {
+		home = hassapp.DefaultHome
 	}
 	if h.Cookie != "" {
 		h.cookie = replace("cookie", h.Cookie)
@@ -204,20 +254,20 @@ func (h *HassJWT) settle() error {
 	}
 	h.checks.rules.allow, h.checks.rules.deny = rules("allow", h.Allow), rules("deny", h.Deny)
 	h.rounds = h.cookie + "_rounds"
-	h.checks.now = time.Now
+	h.checks.now = now
 	h.login = repl.ReplaceKnown(h.Login, "")
 
 	switch {
 	case firstErr != nil:
-		return firstErr
-	case home != "" && !homeName.MatchString(home):
-		return fmt.Errorf("home %q: a home's name is made of letters, digits, _ and -", home)
+		return "", firstErr
+	case !homeName.MatchString(home):
+		return "", fmt.Errorf("home %q: a home's name is made of letters, digits, _ and -", home)
 	case !cookieName.MatchString(h.cookie):
-		return fmt.Errorf("cookie %q: this is no name for a cookie", h.cookie)
+		return "", fmt.Errorf("cookie %q: this is no name for a cookie", h.cookie)
 	case h.checks.leeway < 0:
-		return fmt.Errorf("leeway %s: it must not be negative", h.checks.leeway)
+		return "", fmt.Errorf("leeway %s: it must not be negative", h.checks.leeway)
 	}
-	return nil
+	return home, nil
 }
 
 func replaceAll(list []string, replace func(string) string) []string {
@@ -255,10 +305,19 @@ func (h *HassJWT) Cleanup() error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.app != nil {
+		if err := h.app.wait(r); err != nil {
+			return caddyhttp.Error(http.StatusServiceUnavailable, err)
+		}
+	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	visitor := visitorOf(r, repl)
 
-	found := h.identify(visitor)
+	host, ip := hostOf(r), clientIP(r)
+	found := h.look(visitor, host, ip, true)
+	if found.shown && found.who == nil {
+		refusals.note(host, problemOf(found.err))
+	}
 	removeCookies(r.Header, h.isOurs)
 	if found.bearer != "" && !h.KeepToken {
 		removeBearer(r.Header, found.bearer)
@@ -282,7 +341,30 @@ func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	default:
 		visitor.becomes(found.who, repl)
 	}
-	return next.ServeHTTP(w, r)
+	if found.who == nil || h.realm == nil {
+		return next.ServeHTTP(w, r)
+	}
+	if found.renewed != "" && visitor.renewed != found.renewed {
+		visitor.renewed = found.renewed
+		w = h.renewing(w, r, found)
+	}
+	return h.follow(w, r, next, found, ip)
+}
+
+// follow lets a request go on for as long as its session lives.
+func (h *HassJWT) follow(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, found finding, ip string) error {
+	s := found.who.session
+	var until time.Time
+	if found.minter != nil {
+		until = found.minter.ends(s)
+	}
+	ctx, stop := h.realm.follow(r.Context(), s, ip, until)
+	defer stop()
+	// It may have ended before we began to listen.
+	if why := h.realm.judge(s, ip); why != nil {
+		return caddyhttp.Error(http.StatusUnauthorized, why)
+	}
+	return next.ServeHTTP(w, r.WithContext(ctx))
 }
 
 // isOurs says whether a cookie is not for the service behind.
@@ -294,81 +376,6 @@ var (
 	errNoToken    = errors.New("no token")
 	errNotAllowed = errors.New("not allowed by the rules for this site")
 )
-
-// finding is what a request's tokens come to.
-type finding struct {
-	who    *identity // nil: nobody
-	bearer string    // the Bearer token, where it is the one that counts
-	shown  bool      // there was a token, good or not
-	err    error     // where nobody: why the first token was refused, or errNoToken
-}
-
-// identify looks at the tokens of a request until one is good.
-func (h *HassJWT) identify(v *visitor) finding {
-	f := finding{err: errNoToken}
-	tries := 0
-	try := func(token string) bool {
-		if tries++; tries > maxTries {
-			return true
-		}
-		who, err := h.verify(token)
-		if err != nil {
-			if !f.shown {
-				f.err = err
-			}
-			f.shown = true
-			return false
-		}
-		f = finding{who: who, shown: true}
-		return true
-	}
-	for _, field := range v.authorization {
-		if token, ok := bearerToken(field); ok && try(token) {
-			if f.who != nil {
-				f.bearer = token
-			}
-			return f
-		}
-	}
-	for _, field := range v.cookie {
-		for more := true; more; {
-			var name, token string
-			_, name, token, field, more = nextPair(field)
-			if name == h.cookie && token != "" && try(token) {
-				return f
-			}
-		}
-	}
-	return f
-}
-
-// verify checks a token against the present keys. One that none of them has
-// signed makes the source look for new ones first.
-func (h *HassJWT) verify(token string) (*identity, error) {
-	v := h.verifierFor(h.keys.Keys())
-	who, err := v.verify(token)
-	if errors.Is(err, errUnknownKey) {
-		if fresh := h.verifierFor(h.keys.Refresh()); fresh != v {
-			return fresh.verify(token)
-		}
-	}
-	return who, err
-}
-
-// verifierFor returns the verifier of a key set: the present one, or, where the
-// keys have changed, a new one that remembers nothing yet.
-func (h *HassJWT) verifierFor(keys *KeySet) *verifier {
-	for {
-		v := h.verifier.Load()
-		if v != nil && v.keys == keys {
-			return v
-		}
-		fresh := newVerifier(keys, &h.checks)
-		if h.verifier.CompareAndSwap(v, fresh) {
-			return fresh
-		}
-	}
-}
 
 // logRefused says why a token is not accepted. Strangers and expired cookies are
 // everyday life.

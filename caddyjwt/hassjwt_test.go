@@ -624,7 +624,8 @@ func TestSeenTokens(t *testing.T) {
 func TestConfigurationErrors(t *testing.T) {
 	minus := caddy.Duration(-1)
 	for want, h := range map[string]*HassJWT{
-		"key file":   {},
+		"jwks":       {Key: &KeyConfig{JWKS: "ftp://ha.example.com"}},
+		"either":     {Key: &KeyConfig{JWKS: "https://ha.example.com", File: "x"}},
 		"login":      {Login: "ha.example.com"},
 		"host name":  {Login: "https:///x"},
 		"else":       {Login: "https://a:b@ha.example.com"},
@@ -638,7 +639,7 @@ func TestConfigurationErrors(t *testing.T) {
 		"audience":   {Audience: []string{"{nonsense}"}},
 		"nonsense.x": {Deny: []Rule{{"roles", []string{"{nonsense.x}"}}}},
 	} {
-		if want != "key file" {
+		if h.Key == nil {
 			h.Key = &KeyConfig{File: tempPEM(t, newEC(t, elliptic.P256()))}
 		}
 		ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})

@@ -141,7 +141,7 @@ func keySet(t testing.TB, keys ...crypto.Signer) *KeySet {
 // newHandler returns a handler at noon with fixed keys.
 func newHandler(t testing.TB, h *HassJWT, keys ...crypto.Signer) *HassJWT {
 	t.Helper()
-	if err := h.settle(); err != nil {
+	if _, err := h.settle(); err != nil {
 		t.Fatal(err)
 	}
 	if err := h.Validate(); err != nil {

@@ -17,6 +17,7 @@ type identity struct {
 	subject string
 	allowed bool
 	expires time.Time
+	session session
 
 	// values are those of the placeholders, by what follows userPrefix, boxed
 	// once instead of for every request.
@@ -28,6 +29,7 @@ func newIdentity(c *claims, r rules) *identity {
 		subject: c.subject,
 		allowed: r.allowed(c),
 		expires: c.expires.Time,
+		session: sessionOf(c),
 		values:  make(map[string]any, len(c.all)+3),
 	}
 	for name, raw := range c.all {
@@ -62,6 +64,8 @@ type visitor struct {
 
 	// The header fields as they came, before any handler took its token out.
 	cookie, authorization []string
+
+	renewed string // the token that the answer already brings as a cookie
 }
 
 // visitorVar is the request variable that holds the *visitor.
