@@ -60,8 +60,12 @@ like a key. "-o -" writes it to the standard output.`,
 }
 
 // writeSecret writes a file that only its owner can read: all of it, or the
-// file that was there before stays.
+// file that was there before stays. What is no file, such as /dev/null, is
+// written to and not replaced.
 func writeSecret(name string, r io.Reader) (n int64, err error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return writeThrough(name, r)
+	}
 	// CreateTemp makes files that only their owner can read.
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
 	if err != nil {
@@ -86,6 +90,19 @@ func writeSecret(name string, r io.Reader) (n int64, err error) {
 		return 0, fmt.Errorf("%s is not written: %w", name, err)
 	}
 	return n, os.Rename(f.Name(), name)
+}
+
+// writeThrough writes to a device or a pipe.
+func writeThrough(name string, r io.Reader) (n int64, err error) {
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return 0, err
+	}
+	n, err = io.Copy(f, r)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return n, fmt.Errorf("%s is not written: %w", name, err)
+	}
+	return n, nil
 }
 
 func restoreCommand() *cobra.Command {
