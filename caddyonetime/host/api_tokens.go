@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
@@ -153,10 +154,12 @@ type tokenFilter struct {
 	live   *bool
 	status onetime.Status
 	search string
+	action string // its name
+	maker  string // the id of who made it; only for those who see everybody's
 }
 
 func (f tokenFilter) takes(v *onetime.View) bool {
-	return f.status == "" || f.status == v.Status
+	return (f.status == "" || f.status == v.Status) && (f.action == "" || v.Token.Has(f.action))
 }
 
 // scanPages bounds how many pages one request reads in search of tokens that
@@ -164,7 +167,7 @@ func (f tokenFilter) takes(v *onetime.View) bool {
 const scanPages = 20
 
 func (r *request) tokens(f tokenFilter, after string, limit int) (views []*onetime.View, next string, err error) {
-	q := onetime.TokenQuery{After: after, Limit: limit, By: r.mine(), Search: f.search}
+	q := onetime.TokenQuery{After: after, Limit: limit, By: cmp.Or(r.mine(), f.maker), Search: f.search}
 	switch f.status {
 	case onetime.StatusReady, onetime.StatusScheduled, onetime.StatusPaused:
 		q.Live = true

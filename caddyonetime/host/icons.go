@@ -24,6 +24,8 @@ var icons = map[string]string{
 	"door":     `<path d="M6 21V4.500A1.500 1.500 0 0 1 7.500 3h9A1.500 1.500 0 0 1 18 4.500V21M3.500 21h17M14.500 12v.5"/>`,
 	"home":     `<path d="m4 11 8-7 8 7M6 9.500V20h12V9.500"/>`,
 	"search":   `<circle cx="10.500" cy="10.500" r="6.500"/><path d="m15.500 15.500 5 5"/>`,
+	"card":     `<rect x="3" y="5" width="18" height="14" rx="2"/><path d="M7 10h4v4H7zM14.500 10H17M14.500 14H17"/>`,
+	"calendar": `<rect x="4" y="5.500" width="16" height="14.500" rx="2"/><path d="M4 10h16M8.500 3v4M15.500 3v4"/>`,
 	"chevron":  `<path d="m9 5 7 7-7 7"/>`,
 	"question": `<circle cx="12" cy="12" r="8.500"/><path d="M9.500 9.500a2.500 2.500 0 1 1 3.500 2.300c-.7.400-1 .8-1 1.700M12 16.500v.2"/>`,
 }

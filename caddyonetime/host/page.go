@@ -49,6 +49,7 @@ type page struct {
 	House   string
 	Nav     string // which of the places at the top this is
 	Visitor Visitor
+	Paused  bool   // every link: each page says so
 	Version string // of the assets
 	Data    any
 }
@@ -59,7 +60,12 @@ func (page) Person(p onetime.Person) string { return cmp.Or(p.Name, p.ID) }
 func (r *request) lang() *words.Language { return words.Match(r.Header.Get("Accept-Language")) }
 
 func (r *request) makePage(nav, title string, data any) *page {
-	return &page{Language: r.lang(), Title: title, House: r.h.cfg.House, Nav: nav, Visitor: r.visitor, Version: assetVersion, Data: data}
+	p := &page{Language: r.lang(), Title: title, House: r.h.cfg.House, Nav: nav, Visitor: r.visitor, Version: assetVersion, Data: data}
+	if r.svc != nil {
+		// A page that cannot know is still worth showing.
+		p.Paused, _ = r.svc.Paused(r.Context())
+	}
+	return p
 }
 
 // render answers with a page. Nothing is sent before all of it is made.
@@ -146,8 +152,6 @@ func (r *request) asset() error {
 	switch path.Ext(name) {
 	case ".js":
 		ct = "text/javascript; charset=utf-8"
-	case ".webmanifest":
-		ct = "application/manifest+json"
 	}
 	r.w.Header().Set("Content-Type", ct)
 	if r.URL.Query().Get("v") == assetVersion {

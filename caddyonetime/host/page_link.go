@@ -1,6 +1,7 @@
 package host
 
 import (
+	"errors"
 	"html/template"
 	"net/http"
 	"net/url"
@@ -15,6 +16,9 @@ import (
 type linkData struct {
 	*linkView
 	New      bool // has just been made: send it
+	Copied   bool // and lies in the clipboard
+	Instead  string
+	Calendar bool // it has an end that a calendar can hold
 	URL      string
 	NoURL    string // why there is no link to show
 	Text     string // what is sent
@@ -37,18 +41,25 @@ func (r *request) linkPage() error {
 	if err != nil {
 		return err
 	}
-	return r.renderLink(http.StatusOK, v, &linkData{New: r.URL.Query().Get("new") != ""})
+	q := r.URL.Query()
+	d := &linkData{New: q.Get("new") != "", Copied: q.Get("copied") != ""}
+	if d.New && q.Get("for") != "" {
+		if old, err := r.token(q.Get("for")); err == nil && old.Token.RevokedAt != nil {
+			d.Instead = r.lang().T("host.link.instead")
+		}
+	}
+	return r.renderLink(http.StatusOK, v, d)
 }
 
 func (r *request) renderLink(status int, v *onetime.View, d *linkData) error {
 	l, t, zone := r.lang(), v.Token, r.viewZone(v)
 	d.linkView = r.linkView(l, v)
+	d.Calendar = t.Expires != nil
 	ts := termsOf(v)
 	if len(ts.Titles) > 0 {
 		d.Sentence = ts.sentence(l, v.Now, zone)
 	}
-	link, err := r.h.cfg.Link(r.svc.Code(t))
-	if err != nil {
+	if link, err := r.link(v); err != nil {
 		d.NoURL = err.Error()
 	} else {
 		d.URL = link
@@ -103,7 +114,25 @@ func (r *request) linkForm() error {
 	if err != nil {
 		return err
 	}
-	if op := f.Get("op"); op != "change" {
+	switch op := f.Get("op"); op {
+	case "change":
+	case "rotate":
+		fresh, err := r.rotate(v)
+		if err != nil {
+			return err
+		}
+		return r.redirect("link", "id", fresh.Token.ID, "new", "1", "for", v.Token.ID)
+	case "end_old":
+		if _, err := r.svc.EndForeign(r.Context(), r.visitor.Person, v.Token.ID); err != nil {
+			return err
+		}
+		return r.redirect("link", "id", v.Token.ID)
+	case "undo":
+		if err := r.tokenOp(v, "revoke"); err != nil {
+			return err
+		}
+		return r.redirect("./", "off", v.Token.ID)
+	default:
 		if err := r.tokenOp(v, op); err != nil {
 			return err
 		}
@@ -130,6 +159,58 @@ func (r *request) linkForm() error {
 	d := &linkData{Editing: true, Error: text, Uses: f.Get("uses"), From: f.Get("from"), To: f.Get("to")}
 	v.Token.Guest, v.Token.Comment = f.Get("guest"), f.Get("comment")
 	return r.renderLink(status, v, d)
+}
+
+// extend puts the end of a link off, from now on where it has passed.
+func (r *request) extend(v *onetime.View, by string) error {
+	t := v.Token
+	if t.Expires == nil {
+		return badField("by", "this link has no end to put off.")
+	}
+	end := t.Expires.In(r.viewZone(v))
+	if end.Before(v.Now) {
+		end = v.Now.In(end.Location()).Truncate(time.Minute)
+	}
+	switch by {
+	case "2h":
+		end = end.Add(2 * time.Hour)
+	case "1d":
+		end = end.AddDate(0, 0, 1) // at the same time of day, whatever clocks do
+	case "1w":
+		end = end.AddDate(0, 0, 7)
+	default:
+		return badField("by", "must be 2h, 1d or 1w.")
+	}
+	to := &end
+	_, err := r.svc.ChangeToken(r.Context(), r.visitor.Person, t.ID, onetime.TokenChange{Expires: &to}, 0)
+	return err
+}
+
+// rotate makes a new link in the place of one that got about, with what is left
+// of it. The old one is switched off first, so that nobody spends the same use
+// on both.
+func (r *request) rotate(v *onetime.View) (*onetime.View, error) {
+	if !v.Token.Live(v.Now) {
+		return nil, badField("op", "this link has ended already; make a new one like it.")
+	}
+	yes, no := true, false
+	by, id := r.visitor.Person, v.Token.ID
+	v, err := r.svc.ChangeToken(r.Context(), by, id, onetime.TokenChange{Revoked: &yes}, 0)
+	if err != nil {
+		return nil, err
+	}
+	t := v.Token
+	spec := onetime.TokenSpec{Guest: t.Guest, Comment: t.Comment, UsesMax: mostLeft(v), NotBefore: t.NotBefore, Expires: t.Expires}
+	for _, a := range v.Actions {
+		spec.Actions = append(spec.Actions, a.Action.Name)
+	}
+	fresh, err := r.newToken(spec)
+	if err != nil {
+		// Nothing came in its place, so it stays.
+		_, undone := r.svc.ChangeToken(r.Context(), by, id, onetime.TokenChange{Revoked: &no}, 0)
+		return nil, errors.Join(err, undone)
+	}
+	return fresh, nil
 }
 
 // changeOf reads the form that changes a link: only what differs is changed,

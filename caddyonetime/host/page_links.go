@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,24 +15,45 @@ import (
 const (
 	linksPerPage = 25
 	maxTiles     = 6
+
+	// recentTokens is how many of the newest links say which actions are used
+	// most, who makes links, and whom for.
+	recentTokens = 200
 )
 
 // linksView is the first page: what a guest may do, and the links there are.
 type linksView struct {
-	Paused  bool
 	Trouble []trouble
 	Homes   []HomeStatus
 	Tiles   []*onetime.Action
 	Links   []*linkView
 
-	Ended  bool // shows those that have ended
-	Search string
-	Next   string // address of the next page
-	First  bool   // nothing was ever made
-	Found  bool
+	Ended   bool // shows those that have ended
+	Search  string
+	Action  string
+	Maker   string
+	Actions []*onetime.Action // to filter by
+	Makers  []onetime.Person
+	Filter  bool // any of the filters is on
 
-	Undo  *linkView // has just been switched off
-	Query string    // of this address, to come back to
+	Select     bool // several at once
+	LiveAt     string
+	EndedAt    string
+	SelectAt   string
+	UnselectAt string
+	ClearAt    string
+
+	Next  string // address of the next page
+	First bool   // nothing was ever made
+
+	Undo  *undo
+	Query string // of this address, to come back to
+}
+
+// undo is what has just been switched off.
+type undo struct {
+	Text string
+	IDs  []string
 }
 
 // trouble is a press that came to nothing and waits for the host.
@@ -42,82 +64,163 @@ type trouble struct {
 	Held   bool
 }
 
+// listQuery are the parameters of the first page that say which links it shows.
+var listQuery = []string{"show", "q", "action", "by", "after", "select"}
+
+// listAddress is the address of the first page with these parameters changed,
+// pairs of name and value. It begins anew: after is not kept.
+func listAddress(q url.Values, change ...string) string {
+	to := url.Values{}
+	for _, name := range listQuery {
+		if v := q.Get(name); v != "" && name != "after" {
+			to.Set(name, v)
+		}
+	}
+	for i := 0; i+1 < len(change); i += 2 {
+		if to.Set(change[i], change[i+1]); change[i+1] == "" {
+			to.Del(change[i])
+		}
+	}
+	if len(to) == 0 {
+		return "./"
+	}
+	return "./?" + to.Encode()
+}
+
 func (r *request) linksPage() error {
-	v := r.URL.Query()
+	q := r.URL.Query()
 	ctx := r.Context()
 	l := r.lang()
 
-	ended := v.Get("show") == "ended"
-	search := strings.TrimSpace(v.Get("q"))
-	if len(search) > 200 {
-		search = ""
+	d := &linksView{
+		Ended: q.Get("show") == "ended", Search: strings.TrimSpace(q.Get("q")),
+		Action: q.Get("action"), Select: q.Get("select") != "", Query: r.URL.RawQuery,
+		LiveAt: listAddress(q, "show", ""), EndedAt: listAddress(q, "show", "ended"),
+		SelectAt: listAddress(q, "select", "1"), UnselectAt: listAddress(q, "select", ""),
+		ClearAt: listAddress(q, "q", "", "action", "", "by", ""),
 	}
-	live := !ended
-	views, next, err := r.tokens(tokenFilter{live: &live, search: search}, strings.ToUpper(v.Get("after")), linksPerPage)
+	if r.visitor.Manage {
+		d.Maker = q.Get("by")
+	}
+	if len(d.Search) > 200 {
+		d.Search = ""
+	}
+	d.Filter = d.Search != "" || d.Action != "" || d.Maker != ""
+	plain := !d.Filter && q.Get("after") == ""
+
+	live := !d.Ended
+	f := tokenFilter{live: &live, search: d.Search, action: d.Action, maker: d.Maker}
+	views, next, err := r.tokens(f, strings.ToUpper(q.Get("after")), linksPerPage)
 	if err != nil {
 		return err
-	}
-	actions, err := r.svc.Actions(ctx)
-	if err != nil {
-		return err
-	}
-	paused, err := r.svc.Paused(ctx)
-	if err != nil {
-		return err
-	}
-	d := &linksView{Paused: paused, Ended: ended, Search: search, Query: r.URL.RawQuery}
-	for _, hs := range r.h.cfg.Homes() {
-		if !hs.Connected {
-			d.Homes = append(d.Homes, hs)
-		}
 	}
 	for _, view := range views {
 		d.Links = append(d.Links, r.linkView(l, view))
 	}
 	if next != "" {
-		q := url.Values{"after": {next}}
-		if ended {
-			q.Set("show", "ended")
-		}
-		if search != "" {
-			q.Set("q", search)
-		}
-		d.Next = "?" + q.Encode()
+		d.Next = listAddress(q, "after", next)
 	}
-	if v.Get("after") == "" && search == "" {
-		if !ended {
-			d.Tiles = tiles(actions, views)
+	for _, hs := range r.h.cfg.Homes() {
+		if !hs.Connected {
+			d.Homes = append(d.Homes, hs)
 		}
+	}
+	recent, _, err := r.svc.Tokens(ctx, onetime.TokenQuery{Limit: recentTokens, By: r.mine()})
+	if err != nil {
+		return err
+	}
+	d.First = len(recent) == 0
+	if d.Actions, err = r.svc.Actions(ctx); err != nil {
+		return err
+	}
+	if plain && !d.Ended && !d.Select {
+		sorted := byUse(d.Actions, recent)
+		d.Tiles = sorted[:min(len(sorted), maxTiles)]
+	}
+	if plain {
 		if d.Trouble, err = r.troubles(l); err != nil {
 			return err
 		}
 	}
-	if len(views) == 0 && search == "" && !ended && v.Get("after") == "" {
-		some, _, err := r.svc.Tokens(ctx, onetime.TokenQuery{Limit: 1, By: r.mine()})
-		if err != nil {
-			return err
-		}
-		d.First = len(some) == 0
+	if r.visitor.Manage {
+		d.Makers = makers(recent, d.Maker)
 	}
-	if id := v.Get("off"); id != "" {
-		if view, err := r.token(id); err == nil && view.Token.RevokedAt != nil {
-			d.Undo = r.linkView(l, view)
-		}
-	}
+	d.Undo = r.undoOf(l, q.Get("off"))
 	return r.render(http.StatusOK, "links.html", r.makePage("links", l.T("host.links.title"), d))
 }
 
-// tiles are the actions to make a link from, most used first.
-func tiles(actions []*onetime.Action, views []*onetime.View) []*onetime.Action {
+// tiles are the actions that the visitor may share, most used first.
+func (r *request) tiles() ([]*onetime.Action, error) {
+	actions, err := r.svc.Actions(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	recent, _, err := r.svc.Tokens(r.Context(), onetime.TokenQuery{Limit: recentTokens, By: r.mine()})
+	if err != nil {
+		return nil, err
+	}
+	return byUse(actions, recent), nil
+}
+
+// byUse sorts actions by how many of the recent links have them.
+func byUse(actions []*onetime.Action, recent []*onetime.View) []*onetime.Action {
 	uses := map[string]int{}
-	for _, v := range views {
+	for _, v := range recent {
 		for _, name := range v.Token.Actions {
 			uses[name]++
 		}
 	}
 	sorted := slices.Clone(actions)
 	slices.SortStableFunc(sorted, func(a, b *onetime.Action) int { return uses[b.Name] - uses[a.Name] })
-	return sorted[:min(len(sorted), maxTiles)]
+	return sorted
+}
+
+// makers are the people who made the recent links, if they are several, and
+// the one who is asked for.
+func makers(recent []*onetime.View, asked string) []onetime.Person {
+	var list []onetime.Person
+	has := func(id string) bool {
+		return slices.ContainsFunc(list, func(p onetime.Person) bool { return p.ID == id })
+	}
+	for _, v := range recent {
+		if by := v.Token.CreatedBy; by.ID != "" && !has(by.ID) {
+			list = append(list, by)
+		}
+	}
+	if asked != "" && !has(asked) {
+		list = append(list, onetime.Person{ID: asked})
+	}
+	if len(list) < 2 && asked == "" {
+		return nil
+	}
+	slices.SortFunc(list, func(a, b onetime.Person) int {
+		return strings.Compare(strings.ToLower(cmp.Or(a.Name, a.ID)), strings.ToLower(cmp.Or(b.Name, b.ID)))
+	})
+	return list
+}
+
+// undoOf says what has just been switched off: the ids, joined by commas.
+func (r *request) undoOf(l *words.Language, off string) *undo {
+	u := &undo{}
+	var name string
+	for i, id := range strings.Split(off, ",") {
+		if i == linksPerPage {
+			break
+		}
+		if v, err := r.token(id); id != "" && err == nil && v.Token.RevokedAt != nil {
+			u.IDs = append(u.IDs, v.Token.ID)
+			name = nameOf(l, v.Token)
+		}
+	}
+	switch len(u.IDs) {
+	case 0:
+		return nil
+	case 1:
+		u.Text = l.T("host.was_revoked", "name", isolate(name))
+	default:
+		u.Text = l.N("host.links.were_revoked", len(u.IDs))
+	}
+	return u
 }
 
 const (
@@ -196,18 +299,19 @@ func (r *request) troubles(l *words.Language) ([]trouble, error) {
 	return list, nil
 }
 
-// linksForm does what the buttons of the first page say.
+// linksForm does what the buttons of the first page say, with one link or with
+// several.
 func (r *request) linksForm() error {
 	if err := r.form(); err != nil {
 		return err
 	}
 	back := []string{}
 	if q, err := url.ParseQuery(r.PostForm.Get("back")); err == nil {
-		for _, name := range []string{"show", "q", "after"} {
+		for _, name := range listQuery {
 			back = append(back, name, q.Get(name))
 		}
 	}
-	op := r.PostForm.Get("op")
+	op, ids := r.PostForm.Get("op"), r.PostForm["id"]
 	switch op {
 	case "pause", "resume":
 		if !r.visitor.Manage {
@@ -218,15 +322,36 @@ func (r *request) linksForm() error {
 		}
 		return r.redirect("./", back...)
 	}
-	v, err := r.token(r.PostForm.Get("id"))
-	if err != nil {
-		return err
+	if len(ids) > linksPerPage {
+		return badField("id", "names more links than one page shows.")
 	}
-	if err := r.tokenOp(v, op); err != nil {
-		return err
+	if len(ids) == 0 && r.PostForm.Get("several") != "" {
+		return r.redirect("./", back...)
+	}
+	// All of them are looked at before the first is changed.
+	views := make([]*onetime.View, max(1, len(ids)))
+	for i := range views {
+		id := ""
+		if len(ids) > 0 {
+			id = ids[i]
+		}
+		var err error
+		if views[i], err = r.token(id); err != nil {
+			return err
+		}
+	}
+	var off []string
+	for _, v := range views {
+		if op == "extend" && v.Token.Expires == nil {
+			continue // it has no end to put off
+		}
+		if err := r.tokenOp(v, op); err != nil {
+			return err
+		}
+		off = append(off, v.Token.ID)
 	}
 	if op == "revoke" {
-		back = append(back, "off", v.Token.ID)
+		back = append(back, "off", strings.Join(off, ","))
 	}
 	return r.redirect("./", back...)
 }
@@ -242,6 +367,8 @@ func (r *request) tokenOp(v *onetime.View, op string) error {
 	case "replenish":
 		_, err := r.svc.Replenish(ctx, by, id, nil)
 		return err
+	case "extend":
+		return r.extend(v, r.PostForm.Get("by"))
 	case "again":
 		_, err := r.svc.Replenish(ctx, by, id, oneMore(v))
 		return err

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -25,10 +26,15 @@ type newView struct {
 	Presets []preset
 	Zone    string
 
-	Sentence string
+	Message  string // the beginning of Comment, where it is folded away
+	Sentence string // what the form allows as it stands
 	Warning  string // needs a second tap
 	Error    string
 	Field    string
+
+	// Fresh is a form that nobody has written in: the last message for the
+	// same actions is in it already.
+	Fresh bool
 }
 
 type choice struct {
@@ -70,7 +76,7 @@ func presetEnd(name string, now time.Time, zone *time.Location) (time.Time, bool
 
 func (r *request) newPage() error {
 	v := r.URL.Query()
-	d := &newView{Until: "2h", Uses: "1"}
+	d := &newView{Until: "2h", Uses: "1", Fresh: v.Get("like") == ""}
 	chosen := v["action"]
 	if from := v.Get("like"); from != "" {
 		if view, err := r.token(from); err == nil {
@@ -79,6 +85,9 @@ func (r *request) newPage() error {
 				d.Uses = "any"
 			} else {
 				d.Uses = strconv.Itoa(*m)
+			}
+			if view.Token.Expires == nil {
+				d.Until = "none"
 			}
 		}
 	}
@@ -132,14 +141,58 @@ func (r *request) renderNew(status int, d *newView, chosen []string) error {
 	if d.To == "" {
 		d.To = now.In(zone).Add(24 * time.Hour).Format(localTime)
 	}
-	if recent, _, err := r.svc.Tokens(r.Context(), onetime.TokenQuery{Limit: 50, By: r.visitor.ID}); err == nil {
-		for _, v := range recent {
-			if g := v.Token.Guest; g != "" && !slices.Contains(d.Guests, g) && len(d.Guests) < 6 {
-				d.Guests = append(d.Guests, g)
-			}
+	recent, _, err := r.svc.Tokens(r.Context(), onetime.TokenQuery{Limit: recentTokens, By: r.visitor.ID})
+	if err != nil {
+		return err
+	}
+	for _, v := range recent {
+		if g := v.Token.Guest; g != "" && !slices.Contains(d.Guests, g) && len(d.Guests) < maxChips {
+			d.Guests = append(d.Guests, g)
 		}
 	}
+	if d.Fresh {
+		d.Comment = lastMessage(recent, chosen)
+	}
+	d.Message = shorten(d.Comment, 40)
+	d.Sentence = r.sentenceOf(l, d, zone, now)
 	return r.render(status, "new.html", r.makePage("links", l.T("host.new.title"), d))
+}
+
+// maxChips is how many names of earlier guests are offered.
+const maxChips = 6
+
+// lastMessage is what the guests of the chosen actions were told last.
+func lastMessage(recent []*onetime.View, chosen []string) string {
+	if len(chosen) == 0 {
+		return ""
+	}
+	for _, v := range recent {
+		if slices.Equal(v.Token.Actions, chosen) {
+			return v.Token.Comment
+		}
+	}
+	return ""
+}
+
+// sentenceOf says what the form allows before anything in it is changed; empty
+// where that is nothing yet.
+func (r *request) sentenceOf(l *words.Language, d *newView, zone *time.Location, now time.Time) string {
+	t := terms{Guest: d.Guest}
+	for _, c := range d.Actions {
+		if c.Chosen {
+			t.Titles = append(t.Titles, c.Title)
+		}
+	}
+	uses, err := usesField(d.Uses)
+	end, preset := presetEnd(d.Until, now, zone)
+	if len(t.Titles) == 0 || err != nil || !preset && d.Until != "none" {
+		return ""
+	}
+	t.UsesMax = uses
+	if preset {
+		t.Until = &end
+	}
+	return t.sentence(l, now, zone)
 }
 
 // newForm makes the link, or says for a preview what it would allow.
@@ -169,6 +222,9 @@ func (r *request) newForm() error {
 		Guest: f.Get("guest"), Comment: f.Get("comment"), Until: f.Get("until"),
 		From: f.Get("from"), To: f.Get("to"), Uses: f.Get("uses"),
 	}
+	if r.Header.Get("Accept") == "application/json" {
+		return r.newByScript(l, spec, t, zone, err, warning != "" && f.Get("sure") == "")
+	}
 	if err == nil && warning != "" && f.Get("sure") == "" {
 		d.Warning = warning
 		return r.renderNew(http.StatusOK, d, f["action"])
@@ -185,6 +241,37 @@ func (r *request) newForm() error {
 	}
 	d.Error, d.Field = msg, field
 	return r.renderNew(status, d, f["action"])
+}
+
+// newByScript answers the form's own script, which shares the link or copies it
+// in the same tap: 201 with what is sent.
+func (r *request) newByScript(l *words.Language, spec onetime.TokenSpec, t terms, zone *time.Location, err error, unsure bool) error {
+	r.api = true
+	now := r.h.cfg.Now()
+	if err == nil && unsure {
+		return r.reply(http.StatusUnprocessableEntity, map[string]string{"warning": t.sentence(l, now, zone)})
+	}
+	var v *onetime.View
+	if err == nil {
+		v, err = r.newToken(spec)
+	}
+	if err != nil {
+		status, field, text, err := r.mistake(l, err)
+		if err != nil {
+			return err
+		}
+		return r.reply(status, map[string]string{"error": text, "field": field})
+	}
+	link, err := r.link(v)
+	if err != nil {
+		return err
+	}
+	q := url.Values{"id": {v.Token.ID}, "new": {"1"}}
+	r.w.Header().Set("Location", "link?"+q.Encode())
+	return r.reply(http.StatusCreated, map[string]string{
+		"id": v.Token.ID, "url": link, "page": "link?" + q.Encode(),
+		"text": t.message(l, r.h.cfg.House, link, now, zone),
+	})
 }
 
 // specOf reads the form for a new link.

@@ -18,7 +18,8 @@ import (
 // keys finds the keys of messages in our own sources.
 var keys = regexp.MustCompile(`"(host\.[a-z0-9_.]*)"`)
 
-func TestEveryMessageIsThereInEveryLanguage(t *testing.T) {
+// That other languages have what English has is a test of the words.
+func TestEveryMessageIsThere(t *testing.T) {
 	used := map[string]bool{}
 	for _, dir := range []string{".", "templates"} {
 		entries, err := os.ReadDir(dir)
@@ -68,19 +69,6 @@ func TestEveryMessageIsThereInEveryLanguage(t *testing.T) {
 	for _, o := range []onetime.Outcome{onetime.OutcomeDone, onetime.OutcomeNotSent, onetime.OutcomeRejected, onetime.OutcomeFailed, onetime.OutcomePending, onetime.OutcomeRunning, onetime.OutcomeUnknown} {
 		if !words.Get("en").Has("host.outcome." + outcomeKey(o)) {
 			t.Errorf("the outcome %q has no word", o)
-		}
-	}
-	for _, l := range words.All() {
-		other := catalogue(t, locales, l.Tag())
-		for key := range english {
-			if _, ok := other[key]; !ok {
-				t.Errorf("%s lacks %q", l.Tag(), key)
-			}
-		}
-		for key := range other {
-			if _, ok := english[key]; !ok {
-				t.Errorf("%s has %q, which English has not", l.Tag(), key)
-			}
 		}
 	}
 }
@@ -208,7 +196,7 @@ func TestFormsDoEverythingWithoutScripts(t *testing.T) {
 	page := w.get(anna, "/"+to).want(200)
 	code := w.svc.Code(v.Token)
 	has(page, "Ready to send", `value="https://guests.example.com/`+code+`"`, "readonly", "Not used yet",
-		"https://wa.me/?text=Here%20is", `href="sms:?&amp;body=Here%20is`, `href="mailto:?subject=A%20link%20for%20you&amp;body=Here%20is`, "qr.svg?id="+id, "Undo")
+		"https://wa.me/?text=Here%20is", `href="sms:?&amp;body=Here%20is`, `href="mailto:?subject=A%20link%20for%20you&amp;body=Here%20is`, "qr.svg?id="+id, "qr?id="+id, "Undo")
 	qr := w.get(anna, "/qr.svg?id="+id).want(200)
 	if qr.Header.Get("Content-Type") != "image/svg+xml" || !strings.HasPrefix(string(qr.body), "<svg") {
 		t.Errorf("QR code: %s", qr.body)
@@ -323,7 +311,7 @@ func TestPagesOfLinks(t *testing.T) {
 		w.link(anna, `{"actions":["light"],"guest":"Guest"}`)
 	}
 	first := string(w.get(anna, "/").want(200).body)
-	next := regexp.MustCompile(`href="(\?after=[^"]*)"`).FindStringSubmatch(first)
+	next := regexp.MustCompile(`href="\./(\?after=[^"]*)"`).FindStringSubmatch(first)
 	if next == nil || strings.Count(first, `class="card`) != linksPerPage {
 		t.Fatalf("%d links on the first page, next %v", strings.Count(first, `class="card`), next)
 	}

@@ -27,7 +27,12 @@ func (h *Handler) table() []route {
 		{method: "GET", pattern: "/actions", manage: true, serve: (*request).actionsPage},
 		{method: "GET", pattern: "/action", manage: true, serve: (*request).actionPage},
 		{method: "POST", pattern: "/action", manage: true, serve: (*request).actionForm},
+		{method: "GET", pattern: "/qr", serve: (*request).qrPage},
 		{method: "GET", pattern: "/qr.svg", serve: (*request).qr},
+		{method: "GET", pattern: "/qr.png", serve: (*request).qrPNG},
+		{method: "GET", pattern: "/card", serve: (*request).cardPage},
+		{method: "GET", pattern: "/link.ics", serve: (*request).calendar},
+		{method: "GET", pattern: "/links.webmanifest", serve: (*request).manifest},
 		{method: "GET", pattern: "/-/{asset}", static: true, serve: (*request).asset},
 
 		{method: "GET", pattern: "/api/openapi.json", static: true, serve: (*request).openAPI},

@@ -49,15 +49,15 @@ func (t terms) sentence(l *words.Language, now time.Time, zone *time.Location) s
 	from := t.From != nil && t.From.After(now)
 	switch {
 	case t.forEver() && from:
-		return l.T("host.sentence.forever_from", append(args, "from", l.Time(*t.From, now, zone))...)
+		return l.T("host.sentence.forever_from", append(args, "from", l.Bound(*t.From, now, zone))...)
 	case t.forEver():
 		return l.T("host.sentence.forever", args...)
 	case from && t.Until != nil:
-		return l.T("host.sentence.from_until", append(args, "from", l.Time(*t.From, now, zone), "until", l.Time(*t.Until, now, zone))...)
+		return l.T("host.sentence.from_until", append(args, "from", l.Bound(*t.From, now, zone), "until", l.Bound(*t.Until, now, zone))...)
 	case from:
-		return l.T("host.sentence.from", append(args, "from", l.Time(*t.From, now, zone))...)
+		return l.T("host.sentence.from", append(args, "from", l.Bound(*t.From, now, zone))...)
 	case t.Until != nil:
-		return l.T("host.sentence.until", append(args, "until", l.Time(*t.Until, now, zone))...)
+		return l.T("host.sentence.until", append(args, "until", l.Bound(*t.Until, now, zone))...)
 	}
 	return l.T("host.sentence.open", args...)
 }
@@ -83,30 +83,36 @@ func (t terms) message(l *words.Language, house, link string, now time.Time, zon
 	if house != "" {
 		head = l.T("host.send.head_house", "house", house, "title", title)
 	}
-	times := ""
+	parts := []string{head}
+	if works := t.works(l, now, zone); works != "" {
+		parts = append(parts, works)
+	}
+	return strings.Join(append(parts, link), " ")
+}
+
+// works says to the guest how often and until when: "Works once, until today
+// 4:10 pm." It is empty where nothing limits it.
+func (t terms) works(l *words.Language, now time.Time, zone *time.Location) string {
+	times, n := "", 0
 	switch {
 	case t.UsesMax != nil && *t.UsesMax == 1:
-		times = "once"
+		times, n = "once", 1
 	case t.UsesMax != nil:
-		times = "n"
+		times, n = "n", *t.UsesMax
 	}
 	span := ""
 	var args []any
 	if t.From != nil && t.From.After(now) {
-		span, args = "from", append(args, "from", l.Time(*t.From, now, zone))
+		span, args = "from", append(args, "from", l.Bound(*t.From, now, zone))
 	}
 	if t.Until != nil {
-		span, args = strings.TrimPrefix(span+"_until", "_"), append(args, "until", l.Time(*t.Until, now, zone))
+		span, args = strings.TrimPrefix(span+"_until", "_"), append(args, "until", l.Bound(*t.Until, now, zone))
 	}
-	parts := []string{head}
-	if key := strings.Trim(times+"_"+span, "_"); key != "" {
-		n := 0
-		if t.UsesMax != nil {
-			n = *t.UsesMax
-		}
-		parts = append(parts, l.N("host.send."+key, n, args...))
+	key := strings.Trim(times+"_"+span, "_")
+	if key == "" {
+		return ""
 	}
-	return strings.Join(append(parts, link), " ")
+	return l.N("host.send."+key, n, args...)
 }
 
 // join lists texts: "a, b and c".

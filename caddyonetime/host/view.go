@@ -28,7 +28,10 @@ type linkView struct {
 	Last       string
 
 	// Refill says that replenishing would let the guest in again.
-	Refill   bool
+	Refill bool
+
+	Extends  bool // has an end that can be put off
+	Old      bool // opens by its guessable link from elsewhere, too
 	Revision uint64
 }
 
@@ -53,15 +56,17 @@ func (r *request) linkView(l *words.Language, v *onetime.View) *linkView {
 		StatusText: l.T("host.status." + string(v.Status)),
 		StatusIcon: statusIcons[v.Status],
 		Refill:     t.RevokedAt == nil && (t.Expires == nil || v.Now.Before(*t.Expires)) && t.UsesMax != nil && used(t),
+		Extends:    t.RevokedAt == nil && t.Expires != nil,
 		Revision:   t.Revision,
 	}
+	_, lv.Old = r.svc.ForeignCode(t)
 	if lv.Titles == "" {
 		lv.Titles = strings.Join(t.Actions, ", ")
 	}
 	if v.Status == onetime.StatusPaused && t.Held {
 		lv.StatusText = l.T("host.status.held")
 	}
-	lv.Limits = limits(l, v, say)
+	lv.Limits = limits(l, v, zone)
 
 	by := cmp.Or(t.CreatedBy.Name, t.CreatedBy.ID)
 	if t.CreatedBy.ID == r.visitor.ID {
@@ -110,8 +115,9 @@ func nameOf(l *words.Language, t *onetime.Token) string {
 }
 
 // limits says what is left of a link and until when.
-func limits(l *words.Language, v *onetime.View, say func(time.Time) string) string {
+func limits(l *words.Language, v *onetime.View, zone *time.Location) string {
 	t := v.Token
+	say := func(at time.Time) string { return l.Bound(at, v.Now, zone) }
 	var parts []string
 	switch {
 	case t.UsesMax == nil:
@@ -131,7 +137,7 @@ func limits(l *words.Language, v *onetime.View, say func(time.Time) string) stri
 	if t.Expires != nil && v.Now.Before(*t.Expires) {
 		parts = append(parts, l.T("host.limit.until", "until", say(*t.Expires)))
 	} else if t.Expires != nil {
-		parts = append(parts, l.T("host.limit.ended", "until", say(*t.Expires)))
+		parts = append(parts, l.T("host.limit.ended", "until", l.Time(*t.Expires, v.Now, zone)))
 	}
 	return strings.Join(parts, " · ")
 }

@@ -2,11 +2,61 @@
 
 const $ = (id) => document.getElementById(id);
 
+// Styles that only make sense with scripts hang on this.
+document.documentElement.classList.add("js");
+
+// In Home Assistant's frame, and in the web view of its app, nothing can be
+// shared; pages there copy.
+const canShare = () => {
+	try {
+		return !!navigator.share && (!navigator.canShare || navigator.canShare({ text: "x" }));
+	} catch {
+		return false;
+	}
+};
+
+// Without https or in a frame there is no clipboard, but there is what came
+// before it. field holds the text.
+const copyField = (field) => {
+	field.focus({ preventScroll: true });
+	field.select();
+	field.setSelectionRange(0, field.value.length);
+	try {
+		return document.execCommand("copy");
+	} catch {
+		return false;
+	}
+};
+
+const copyText = async (text) => {
+	try {
+		await navigator.clipboard.writeText(text);
+		return true;
+	} catch {
+		const field = document.createElement("textarea");
+		field.value = text;
+		field.readOnly = true;
+		field.className = "sr";
+		document.body.append(field);
+		const done = copyField(field);
+		field.remove();
+		return done;
+	}
+};
+
+const offline = $("offline");
+if (offline) {
+	const tell = () => { offline.hidden = navigator.onLine !== false; };
+	addEventListener("online", tell);
+	addEventListener("offline", tell);
+	tell();
+}
+
 /* Copying, sharing */
 const url = $("url");
 if (url) {
-	$("sendjs").hidden = false;
-	$("hint").hidden = true;
+	const hint = $("hint");
+	hint.hidden = true;
 	url.addEventListener("focus", () => url.select());
 	url.addEventListener("click", () => url.select());
 
@@ -14,30 +64,20 @@ if (url) {
 	const label = copy.querySelector("span");
 	const usual = label.textContent;
 	let back;
-	copy.addEventListener("click", async () => {
-		let done = false;
-		try {
-			await navigator.clipboard.writeText(url.value);
-			done = true;
-		} catch {
-			// In Home Assistant's frame, or without https, there is no clipboard.
-			url.focus();
-			url.select();
-			url.setSelectionRange(0, url.value.length);
-			done = document.execCommand("copy");
-		}
-		if (!done) {
-			$("hint").hidden = false;
-			return;
-		}
+	const copied = () => {
 		label.textContent = copy.dataset.done;
-		label.setAttribute("role", "status");
 		clearTimeout(back);
 		back = setTimeout(() => { label.textContent = usual; }, 2500);
+	};
+	copy.addEventListener("click", async () => {
+		if (await copyText(url.value)) return copied();
+		copyField(url);
+		hint.hidden = false;
 	});
+	if ("copied" in $("sendjs").dataset) copied();
 
 	const share = $("share");
-	if (navigator.share) {
+	if (canShare()) {
 		share.hidden = false;
 		copy.classList.remove("primary");
 		share.addEventListener("click", async () => {
@@ -45,38 +85,49 @@ if (url) {
 				// Only text, the link at its end: messengers double a url beside it.
 				await navigator.share({ text: share.dataset.text });
 			} catch (err) {
-				if (err.name !== "AbortError") {
-					share.hidden = true;
-					copy.classList.add("primary");
-				}
+				if (err.name === "AbortError") return;
+				share.hidden = true;
+				copy.classList.add("primary");
 			}
 		});
 	}
 	url.select();
 }
 
-/* A new link: the sentence that is always true */
+/* A new link: the sentence that is always true, and the link on its way in the
+   same tap */
 const make = $("make");
 if (make) {
 	const sentence = $("sentence");
 	const warning = $("warning");
+	const mistake = $("mistake");
 	const go = $("go");
+	const say = go.querySelector("span");
+	const guest = $("guest");
+	const sharing = canShare();
+	const usual = sharing ? go.dataset.send : go.dataset.copy;
 	let asked = 0;
 	let warned = "";
 	let timer;
+	let sending = false;
 
 	const sure = () => make.querySelector("[name=sure]");
 	const unsure = () => {
 		sure()?.remove();
-		go.querySelector("span").textContent = go.dataset.make;
+		say.textContent = usual;
 	};
 	const show = (said) => {
 		sentence.textContent = said.sentence || "";
-		sentence.hidden = !said.sentence || !!said.warning;
-		if (said.warning !== warned) unsure();
+		sentence.hidden = !!said.warning;
+		sentence.classList.remove("stale");
+		if ((said.warning || "") !== warned) unsure();
 		warned = said.warning || "";
 		warning.hidden = !warned;
 		warning.querySelector("p").textContent = warned;
+	};
+	const fail = (text) => {
+		mistake.querySelector("p").textContent = text;
+		mistake.hidden = false;
 	};
 	const preview = async () => {
 		const mine = ++asked;
@@ -86,44 +137,116 @@ if (make) {
 			const answer = await fetch("new", { method: "POST", body });
 			if (answer.ok && mine === asked) show(await answer.json());
 		} catch {
-			if (mine === asked) sentence.hidden = true;
+			// What stands there stays hidden: it may be true no longer.
 		}
 	};
-	const later = () => {
-		// What stands there may be true no longer.
-		sentence.hidden = true;
+	const changed = (event) => {
+		mistake.hidden = true;
+		sentence.classList.add("stale");
 		clearTimeout(timer);
-		timer = setTimeout(preview, 250);
+		// A choice is made at once; who writes a name writes on.
+		timer = setTimeout(preview, event.type === "input" && event.target.matches("input:not([type=radio],[type=checkbox]), textarea") ? 250 : 0);
 	};
 	if (sure()) warned = warning.querySelector("p").textContent;
-	make.addEventListener("input", later);
-	make.addEventListener("change", later);
-	make.addEventListener("submit", (event) => {
+	else say.textContent = usual;
+	make.addEventListener("input", changed);
+	make.addEventListener("change", changed);
+
+	// Safari lets a page write to the clipboard after an answer has come only
+	// where the promise of the text is handed over in the tap itself.
+	const copyLater = (text) => {
+		try {
+			const blob = text.then((t) => new Blob([t], { type: "text/plain" }));
+			blob.catch(() => {});
+			return navigator.clipboard.write([new ClipboardItem({ "text/plain": blob })]).then(() => true, () => false);
+		} catch {
+			return Promise.resolve(false);
+		}
+	};
+	make.addEventListener("submit", async (event) => {
+		event.preventDefault();
+		if (sending) return; // one press, one link
 		if (warned && !sure()) {
-			event.preventDefault();
 			const field = document.createElement("input");
 			field.type = "hidden";
 			field.name = "sure";
 			field.value = "1";
 			make.append(field);
-			go.querySelector("span").textContent = go.dataset.sure;
+			say.textContent = go.dataset.sure;
 			return;
 		}
-		// One press, one link.
-		if (make.dataset.sent) event.preventDefault();
-		make.dataset.sent = "1";
+		sending = true;
+		mistake.hidden = true;
+		const before = say.textContent;
+		say.textContent = go.dataset.busy;
+		go.setAttribute("aria-disabled", "true");
+		const made = fetch("new", { method: "POST", body: new URLSearchParams(new FormData(make)), headers: { Accept: "application/json" } })
+			.then(async (answer) => ({ status: answer.status, said: await answer.json() }));
+		const copying = sharing ? null : copyLater(made.then(({ status, said }) => {
+			if (status !== 201) throw new Error("no link");
+			return said.url;
+		}));
+		try {
+			const { status, said } = await made;
+			if (status === 201) {
+				let page = said.page;
+				if (sharing) {
+					// Refused, the next page's button does it.
+					await navigator.share({ text: said.text }).catch(() => {});
+				} else if (await copying || await copyText(said.url)) {
+					page += "&copied=1";
+				}
+				location.assign(page);
+				return; // still busy, until the page is there
+			}
+			if (said.warning) show(said);
+			else fail(said.error || said.detail || go.dataset.lost);
+		} catch {
+			fail(go.dataset.lost);
+		}
+		sending = false;
+		go.removeAttribute("aria-disabled");
+		say.textContent = sure() ? before : usual;
 	});
-	window.addEventListener("pageshow", () => { delete make.dataset.sent; preview(); });
+	// Time goes by, and the sentence with it.
+	addEventListener("pageshow", (event) => {
+		if (event.persisted) location.reload(); // a form that was sent is no new one
+	});
+	addEventListener("visibilitychange", () => { if (!document.hidden && !sending) preview(); });
+	setInterval(() => { if (!document.hidden && !sending) preview(); }, 30000);
 
 	for (const chips of make.querySelectorAll("[data-fill]")) {
-		chips.hidden = false;
+		const mark = () => {
+			for (const chip of chips.querySelectorAll("button")) chip.setAttribute("aria-pressed", String(chip.textContent === guest.value));
+		};
+		guest.addEventListener("input", mark);
 		chips.addEventListener("click", (event) => {
 			const chip = event.target.closest("button");
 			if (!chip) return;
-			$(chips.dataset.fill).value = chip.textContent;
+			guest.value = guest.value === chip.textContent ? "" : chip.textContent;
+			mark();
+			sentence.classList.add("stale");
 			preview();
 		});
+		mark();
 	}
+}
+
+/* Filters take effect when they are chosen */
+for (const choice of document.querySelectorAll(".filter select")) {
+	choice.addEventListener("change", () => choice.form.requestSubmit());
+}
+
+/* A card, a code */
+const print = $("print");
+if (print) {
+	print.hidden = false;
+	print.addEventListener("click", () => window.print());
+}
+if (document.querySelector("[data-awake]")) {
+	const awake = () => { if (!document.hidden) navigator.wakeLock?.request("screen").catch(() => {}); };
+	document.addEventListener("visibilitychange", awake);
+	awake();
 }
 
 /* An action: checked while it is written */
@@ -171,7 +294,7 @@ if (edit) {
 
 /* What happens meanwhile */
 const live = document.querySelector("[data-live]");
-if (live && window.EventSource) {
+if (live && !("still" in live.dataset) && window.EventSource) {
 	const id = live.dataset.live;
 	let stream;
 	let timer;
@@ -196,6 +319,10 @@ if (live && window.EventSource) {
 				clearTimeout(timer);
 				timer = setTimeout(refresh, 150);
 			});
+		}
+		// Everybody sees at once that another host has paused the links.
+		for (const what of ["paused", "resumed"]) {
+			stream.addEventListener(what, () => { if ((what === "paused") !== !!$("paused")) location.reload(); });
 		}
 	};
 	document.addEventListener("visibilitychange", () => {
