@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,6 +54,18 @@ http://%s {
 			return err
 		}
 		defer s.stop()
+	}
+
+	// Were hass_jwt not in front, its side would cost nothing.
+	for i, want := range []int{http.StatusOK, http.StatusUnauthorized} {
+		resp, err := http.Get("http://" + sides[i].addr)
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			return fmt.Errorf("%s answers a request without cookie by %s", sides[i].name, resp.Status)
+		}
 	}
 
 	var ratios []float64
