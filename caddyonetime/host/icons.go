@@ -1,6 +1,11 @@
 package host
 
-import "html/template"
+import (
+	"html/template"
+	"strings"
+
+	"github.com/caddy-hass/caddy-hass/caddyonetime/guest"
+)
 
 // icons are drawn with strokes in a square of 24.
 var icons = map[string]string{
@@ -33,4 +38,13 @@ var icons = map[string]string{
 // icon draws one of the icons; always beside a word that says the same.
 func icon(name string) template.HTML {
 	return template.HTML(`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">` + icons[name] + `</svg>`)
+}
+
+// tileIcon draws the icon that an action's host has chosen, which is one of
+// those that guests see, or else what a tap on its tile adds.
+func tileIcon(name string) template.HTML {
+	if svg := guest.Icon(name); svg != "" && !strings.HasPrefix(name, "-") {
+		return svg
+	}
+	return icon("plus")
 }

@@ -29,6 +29,7 @@ var assetFiles embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"icon": icon,
+	"tile": tileIcon,
 }).ParseFS(templateFiles, "templates/*.html"))
 
 // assetVersion changes with any of the assets, so that browsers may keep them.

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	linksPerPage = 25
+	linksPerPage = 20
 	maxTiles     = 6
 
 	// recentTokens is how many of the newest links say which actions are used
@@ -108,7 +108,7 @@ func (r *request) linksPage() error {
 	d.Filter = d.Search != "" || d.Action != "" || d.Maker != ""
 	plain := !d.Filter && q.Get("after") == ""
 
-	live := !d.Ended
+	live, yes := !d.Ended, true
 	f := tokenFilter{live: &live, search: d.Search, action: d.Action, maker: d.Maker}
 	views, next, err := r.tokens(f, strings.ToUpper(q.Get("after")), linksPerPage)
 	if err != nil {
@@ -138,7 +138,13 @@ func (r *request) linksPage() error {
 		d.Tiles = sorted[:min(len(sorted), maxTiles)]
 	}
 	if plain {
-		if d.Trouble, err = r.troubles(l); err != nil {
+		held := views
+		if d.Ended || next != "" {
+			if held, _, err = r.tokens(tokenFilter{live: &yes, status: onetime.StatusPaused}, "", linksPerPage); err != nil {
+				return err
+			}
+		}
+		if d.Trouble, err = r.troubles(l, held); err != nil {
 			return err
 		}
 	}
@@ -230,8 +236,8 @@ const (
 )
 
 // troubles looks in the newest part of the log for links whose last word is
-// that a guest could not get in.
-func (r *request) troubles(l *words.Language) ([]trouble, error) {
+// that a guest could not get in. Of the live ones it takes those that wait.
+func (r *request) troubles(l *words.Language, live []*onetime.View) ([]trouble, error) {
 	entries, _, err := r.svc.Log(r.Context(), onetime.LogQuery{Limit: troubleEntries, By: r.mine()})
 	if err != nil {
 		return nil, err
@@ -286,12 +292,7 @@ func (r *request) troubles(l *words.Language) ([]trouble, error) {
 		})
 	}
 	// Restored from a backup, they wait to be let in.
-	live := true
-	held, _, err := r.tokens(tokenFilter{live: &live, status: onetime.StatusPaused}, "", linksPerPage)
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range held {
+	for _, v := range live {
 		if v.Token.Held && len(list) < 2*maxTroubles {
 			list = append(list, trouble{ID: v.Token.ID, Held: true, Text: l.T("host.trouble.held", "who", isolate(nameOf(l, v.Token)))})
 		}

@@ -29,6 +29,7 @@ type linkView struct {
 
 	// Refill says that replenishing would let the guest in again.
 	Refill bool
+	Needs  bool // and that its guest may be waiting for it
 
 	Extends  bool // has an end that can be put off
 	Old      bool // opens by its guessable link from elsewhere, too
@@ -60,6 +61,10 @@ func (r *request) linkView(l *words.Language, v *onetime.View) *linkView {
 		Revision:   t.Revision,
 	}
 	_, lv.Old = r.svc.ForeignCode(t)
+	lv.Needs = lv.Refill && v.Status == onetime.StatusUsedUp
+	for _, use := range t.Uses {
+		lv.Needs = lv.Needs || lv.Refill && use.Failures > 0
+	}
 	if lv.Titles == "" {
 		lv.Titles = strings.Join(t.Actions, ", ")
 	}
