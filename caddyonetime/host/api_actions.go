@@ -84,20 +84,9 @@ func (r *request) putAction() error {
 	if err != nil {
 		return err
 	}
-	a := &onetime.Action{Name: name}
-	a.Title, _ = in.text("title", onetime.MaxTitle)
-	a.Home, _ = in.text("home", 200)
-	definition, given := in.text("definition", onetime.MaxDefinition)
-	a.Definition = definition
-	a.Done, _ = in.text("done", onetime.MaxDone)
-	confirm, _ := in.text("confirm", 200)
-	a.Confirm = onetime.Confirm(confirm)
-	a.Icon, _ = in.text("icon", onetime.MaxIcon)
-	if err := in.end(); err != nil {
+	a, err := readAction(in, name)
+	if err != nil {
 		return err
-	}
-	if !given {
-		return badField("definition", "is missing: the YAML of the action, as Home Assistant's developer tools show it.")
 	}
 	saved, warnings, created, err := r.saveAction(a, func() (uint64, error) {
 		return r.ifMatch(func() (uint64, error) {

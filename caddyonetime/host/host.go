@@ -11,7 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-hass/caddy-hass/caddyonetime/guest"
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+	"github.com/caddy-hass/caddy-hass/caddyonetime/pick"
 )
 
 // Config is what a Handler needs.
@@ -31,6 +33,16 @@ type Config struct {
 	ClientIP func(*http.Request) netip.Addr
 
 	House string
+
+	// Contacts are whom guests can turn to, for the preview of their page.
+	Contacts []guest.Contact
+
+	// Picker is asked what homes have to choose from. Nil: hosts write YAML.
+	Picker pick.Picker
+
+	// Doctor examines what serves all this, and its homes. Nil: its findings
+	// have no page.
+	Doctor func(ctx context.Context) (*Findings, error)
 
 	// Homes says how the configured homes are, in the configuration's order.
 	Homes func() []HomeStatus
@@ -67,6 +79,7 @@ type Handler struct {
 	csrf   *http.CrossOriginProtection
 	csp    string
 	routes []route
+	guest  *guest.Handler // draws previews
 
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -104,7 +117,8 @@ func New(cfg Config) *Handler {
 		csp: "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 			"manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors " + ancestors,
 	}
-	h.routes = h.table()
+	h.routes = append(h.table(), h.actionRoutes()...)
+	h.guest = guest.New(guest.Config{House: cfg.House, Contacts: cfg.Contacts, Now: cfg.Now})
 	return h
 }
 

@@ -197,6 +197,16 @@ func TestOpenAPIDescribesWhatTheAPIDoes(t *testing.T) {
 	w.get(anna, "/api/actions/front_door").want(200)
 	w.get(ben, "/api/actions/front_door").want(200)
 
+	// While they are written.
+	w.do(anna, "POST", "/api/actions/front_door/check", map[string]any{"definition": doorYAML}).want(200)
+	w.home.Find([]string{"lock.front_door is unavailable right now"}, nil)
+	w.do(anna, "POST", "/api/actions/anything/check", map[string]any{"title": "x", "definition": doorYAML}).want(200)
+	w.home.Find(nil, &onetime.BadInput{Field: "definition", Line: 3, Message: "lock.front_door does not exist in this home."})
+	w.do(anna, "POST", "/api/actions/front_door/check", map[string]any{"definition": doorYAML}).want(200)
+	w.home.Find(nil, onetime.ErrUnreachable)
+	w.do(anna, "POST", "/api/actions/front_door/check", map[string]any{"definition": doorYAML}).code(503, "home_unreachable")
+	w.home.Find(nil, nil)
+
 	// Trying them.
 	w.do(anna, "POST", "/api/actions/front_door/run", nil).want(200)
 	w.do(anna, "POST", "/api/actions/nothing/run", nil).want(404)
@@ -228,6 +238,7 @@ func TestOpenAPIDescribesWhatTheAPIDoes(t *testing.T) {
 		w.get(who, "/api/tokens?live=true&status=ready&q=tom").want(200)
 		w.get(who, "/api/log?limit=2").want(200)
 		w.get(who, "/api/log").want(200)
+		w.get(who, "/api/log?q=front+door&format=csv").want(200)
 	}
 	w.get(anna, "/api/tokens/"+one).want(200)
 	w.get(anna, "/api/tokens/"+both).want(200)

@@ -27,6 +27,7 @@ type actionsView struct {
 	Homes   []HomeStatus // that are not connected
 	Several bool         // homes
 	Deleted string
+	Pick    bool // from the home
 }
 
 func (r *request) actionsPage() error {
@@ -35,7 +36,7 @@ func (r *request) actionsPage() error {
 	if err != nil {
 		return err
 	}
-	d := &actionsView{Deleted: r.URL.Query().Get("deleted")}
+	d := &actionsView{Deleted: r.URL.Query().Get("deleted"), Pick: r.h.cfg.Picker != nil}
 	homes := r.h.cfg.Homes()
 	d.Several = len(homes) > 1
 	for _, hs := range homes {
@@ -74,7 +75,14 @@ type actionView struct {
 	InUse     int
 	Tried     *eventView
 	Running   bool
+	Pick      bool        // from the home, instead
+	Picked    string      // the name of the thing it was made for
+	UsedBy    []usingLink // live links
+	More      int         // of them
 }
+
+// usingLink is a live link that an action's change is news to.
+type usingLink struct{ ID, Name string }
 
 type confirmChoice struct {
 	Value, Label string
@@ -86,6 +94,9 @@ const checkTimeout = 5 * time.Second
 
 func (r *request) actionPage() error {
 	v := r.URL.Query()
+	if v.Has("entity") {
+		return r.pickedPage(v)
+	}
 	if !v.Has("name") {
 		return r.renderAction(http.StatusOK, &actionView{New: true, Action: &onetime.Action{Home: onetime.DefaultHome}})
 	}
@@ -153,8 +164,12 @@ func (r *request) renderAction(status int, d *actionView) error {
 		}
 		d.Confirms = append(d.Confirms, confirmChoice{Value: string(c), Label: l.T("host.confirm." + key), Chosen: d.Confirm == c})
 	}
+	d.Pick = r.h.cfg.Picker != nil
 	if !d.New {
 		var err error
+		if err = r.usedBy(l, d); err != nil {
+			return err
+		}
 		if d.Used, err = r.svc.LiveTokens(r.Context(), d.Name); err != nil {
 			return err
 		}
@@ -194,6 +209,9 @@ func (r *request) actionForm() error {
 		return r.redirect("action", "name", name, "tried", strconv.FormatUint(red.Seq, 10))
 	}
 
+	if f.Get("op") == "pick" {
+		return r.pickedForm(f)
+	}
 	isNew := f.Get("new") != ""
 	if isNew && name == "" {
 		name = nameFrom(f.Get("title"))
@@ -206,13 +224,16 @@ func (r *request) actionForm() error {
 	d := &actionView{Action: a, New: isNew}
 	a.Revision, _ = strconv.ParseUint(f.Get("revision"), 10, 64)
 
-	if f.Get("op") == "check" {
-		r.check(d)
-		if r.Header.Get("Accept") == "application/json" {
-			r.api = true
-			return r.reply(http.StatusOK, map[string]any{"ok": d.Checked, "error": d.Error, "line": d.Line, "warnings": d.Warnings, "unchecked": d.Unchecked})
+	switch f.Get("op") {
+	case "check":
+		if !onetime.ValidActionName(a.Name) {
+			a.Name = draftName
 		}
+		r.check(d)
+		a.Name, a.Title = name, strings.TrimSpace(f.Get("title"))
 		return r.renderAction(http.StatusOK, d)
+	case "look":
+		return r.lookAt(a)
 	}
 
 	_, _, _, err := r.saveAction(a, func() (uint64, error) {
@@ -243,6 +264,34 @@ func (r *request) actionForm() error {
 	}
 	d.Error, d.Field = text, field
 	return r.renderAction(status, d)
+}
+
+// draftName stands for an action that has no name yet.
+const draftName = "draft"
+
+// maxUsingLinks is how many links are named that use an action.
+const maxUsingLinks = 5
+
+// usedBy finds the live links that may run the action.
+func (r *request) usedBy(l *words.Language, d *actionView) error {
+	for after := ""; ; {
+		views, next, err := r.svc.Tokens(r.Context(), onetime.TokenQuery{After: after, Live: true, Limit: 1000})
+		if err != nil {
+			return err
+		}
+		for _, v := range views {
+			switch {
+			case !v.Token.Has(d.Name):
+			case len(d.UsedBy) == maxUsingLinks:
+				d.More++
+			default:
+				d.UsedBy = append(d.UsedBy, usingLink{ID: v.Token.ID, Name: nameOf(l, v.Token)})
+			}
+		}
+		if after = next; next == "" {
+			return nil
+		}
+	}
 }
 
 // formText undoes what forms do to the ends of lines.

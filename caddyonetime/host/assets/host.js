@@ -249,49 +249,6 @@ if (document.querySelector("[data-awake]")) {
 	awake();
 }
 
-/* An action: checked while it is written */
-const edit = $("edit");
-if (edit) {
-	const yaml = $("definition");
-	const verdict = $("verdict");
-	const usual = verdict.textContent;
-	let asked = 0;
-	let timer;
-	const check = async () => {
-		const mine = ++asked;
-		if (!yaml.value.trim()) {
-			verdict.textContent = usual;
-			return;
-		}
-		const body = new URLSearchParams(new FormData(edit));
-		body.set("op", "check");
-		try {
-			const answer = await fetch("action", { method: "POST", body, headers: { Accept: "application/json" } });
-			if (!answer.ok || mine !== asked) return;
-			const said = await answer.json();
-			const line = said.line ? verdict.dataset.line.replace("%", said.line) + " " : "";
-			verdict.textContent = said.ok ? [verdict.dataset.good, ...(said.warnings || [])].join(" ") : line + (said.error || said.unchecked);
-			yaml.toggleAttribute("aria-invalid", !!said.error);
-			if (said.error) yaml.setAttribute("aria-invalid", "true");
-		} catch {
-			if (mine === asked) verdict.textContent = usual;
-		}
-	};
-	yaml.addEventListener("input", () => {
-		clearTimeout(timer);
-		timer = setTimeout(check, 700);
-	});
-	// Tab indents, as in any editor; Escape first lets it leave the field.
-	let leave = false;
-	yaml.addEventListener("keydown", (event) => {
-		if (event.key === "Escape") leave = true;
-		else if (event.key === "Tab" && !event.shiftKey && !leave) {
-			event.preventDefault();
-			yaml.setRangeText("  ", yaml.selectionStart, yaml.selectionEnd, "end");
-		} else leave = false;
-	});
-}
-
 /* What happens meanwhile */
 const live = document.querySelector("[data-live]");
 if (live && !("still" in live.dataset) && window.EventSource) {

@@ -1,0 +1,81 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+)
+
+// checkJSON is what a home says of an action that is being written.
+type checkJSON struct {
+	OK       bool            `json:"ok"`
+	Kind     onetime.Kind    `json:"kind"`
+	Confirm  onetime.Confirm `json:"confirm"`
+	Warnings []string        `json:"warnings"`
+	Problem  *mistakeJSON    `json:"problem"`
+}
+
+// mistakeJSON is what is wrong and where; a line of 0 is unknown.
+type mistakeJSON struct {
+	Detail string `json:"detail"`
+	Field  string `json:"field"`
+	Line   int    `json:"line,omitempty"`
+}
+
+// checkAction checks what is being written and saves nothing. A mistake is a
+// good answer: whoever types makes them.
+func (r *request) checkAction() error {
+	if err := r.noQuery(); err != nil {
+		return err
+	}
+	in, err := r.body(false)
+	if err != nil {
+		return err
+	}
+	a, err := readAction(in, r.params["name"])
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
+	defer cancel()
+	j := checkJSON{Warnings: []string{}}
+	warnings, err := r.svc.CheckAction(ctx, a)
+	var bad *onetime.BadInput
+	switch {
+	case err == nil:
+		j.OK = true
+	case errors.As(err, &bad):
+		j.Problem = &mistakeJSON{Detail: bad.Message, Field: bad.Field, Line: bad.Line}
+	case errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil:
+		return onetime.ErrUnreachable
+	default:
+		return err
+	}
+	if len(warnings) > 0 {
+		j.Warnings = warnings
+	}
+	j.Kind, j.Confirm = r.svc.Describe(a)
+	return r.reply(http.StatusOK, j)
+}
+
+// readAction reads what a host writes of an action.
+func readAction(in *members, name string) (*onetime.Action, error) {
+	a := &onetime.Action{Name: name}
+	a.Title, _ = in.text("title", onetime.MaxTitle)
+	a.Home, _ = in.text("home", 200)
+	definition, given := in.text("definition", onetime.MaxDefinition)
+	a.Definition = definition
+	a.Done, _ = in.text("done", onetime.MaxDone)
+	confirm, _ := in.text("confirm", 200)
+	a.Confirm = onetime.Confirm(confirm)
+	a.Icon, _ = in.text("icon", onetime.MaxIcon)
+	if err := in.end(); err != nil {
+		return nil, err
+	}
+	if !given {
+		return nil, badField("definition", "is missing: the YAML of the action, as Home Assistant's developer tools show it.")
+	}
+	return a, nil
+}

@@ -1,0 +1,122 @@
+package host
+
+import (
+	"cmp"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-hass/caddy-hass/caddyonetime/guest"
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+)
+
+// lookView is a guest's page beside the states that it can be in.
+type lookView struct {
+	Back   string // to the action, where it is saved
+	Title  string
+	States []lookState
+	Frame  string
+}
+
+type lookState struct {
+	Address, Label string
+	Current        bool
+}
+
+// lookAt leads to the page of an action that may not be saved yet.
+func (r *request) lookAt(a *onetime.Action) error {
+	kind, confirm := r.svc.Describe(a)
+	return r.redirect("look", "name", a.Name, "title", a.Title, "done", a.Done, "icon", a.Icon, "home", a.Home,
+		"kind", string(kind), "confirm", string(confirm), "draft", "1")
+}
+
+// lookPage shows an action as its guests see it, in every state. Nothing that is
+// pressed there goes out.
+func (r *request) lookPage() error {
+	l, v := r.lang(), r.URL.Query()
+	a, _, err := r.shown(v)
+	if err != nil {
+		return err
+	}
+	state := v.Get("state")
+	if !slices.Contains(guest.PreviewStates(), state) {
+		state = guest.PreviewStates()[0]
+	}
+	d := &lookView{Title: a.Title}
+	if a.Revision > 0 {
+		d.Back = a.Name
+	}
+	for _, s := range guest.PreviewStates() {
+		v.Set("state", s)
+		d.States = append(d.States, lookState{Address: "look?" + v.Encode(), Label: l.T("actions.state." + s), Current: s == state})
+	}
+	v.Set("state", state)
+	d.Frame = "preview?" + v.Encode()
+	r.w.Header().Set("Content-Security-Policy", r.h.csp+"; frame-src 'self'")
+	return r.render(http.StatusOK, "look.html", r.makePage("actions", l.T("actions.look.title"), d))
+}
+
+// shown is the action that a look is about: a saved one, or what is written of
+// one.
+func (r *request) shown(v url.Values) (a *onetime.Action, p guest.Preview, err error) {
+	name := v.Get("name")
+	if name != "" {
+		if a, err = r.svc.Action(r.Context(), name); err != nil && !(isNotFound(err) && v.Has("draft")) {
+			return nil, p, err
+		}
+	}
+	if a == nil {
+		a = &onetime.Action{Name: draftName}
+	}
+	p.Kind, p.Confirm = r.svc.Describe(a)
+	if v.Has("draft") {
+		draft := *a
+		draft.Title, draft.Done, draft.Icon = v.Get("title"), v.Get("done"), v.Get("icon")
+		draft.Home = v.Get("home")
+		a = &draft
+		if k := onetime.Kind(v.Get("kind")); k == onetime.KindDoor || k == onetime.KindAny {
+			p.Kind = k
+		}
+		if c := onetime.Confirm(v.Get("confirm")); c == onetime.ConfirmAsk || c == onetime.ConfirmTap {
+			p.Confirm = c
+		}
+	}
+	if strings.TrimSpace(a.Title) == "" {
+		a.Title = r.lang().T("host.action.title_hint")
+	}
+	p.Action = a
+	return a, p, nil
+}
+
+// preview is the guest's page itself.
+func (r *request) preview() error {
+	v := r.URL.Query()
+	a, p, err := r.shown(v)
+	if err != nil {
+		return err
+	}
+	p.State, p.Language = v.Get("state"), r.lang()
+	if tag := v.Get("lang"); tag != "" {
+		p.Language = cmp.Or(words.Get(tag), p.Language)
+	}
+	p.Guest = r.lang().T("actions.look.guest")
+	p.Zone = r.zone(a.Home)
+	p.Assets = "guest/"
+	p.Ancestors = strings.Join(append([]string{"'self'"}, r.h.cfg.FrameAncestors...), " ")
+	r.h.guest.Preview(r.w, r.Request, p)
+	return nil
+}
+
+func (r *request) guestAsset() error {
+	guest.ServeAsset(r.w, r.Request, r.params["asset"])
+	return nil
+}
+
+// Own are what pages of actions, of the log and of the doctor load beside what
+// all pages do.
+func (p page) Own() template.HTML {
+	return template.HTML(`<link rel="stylesheet" href="-/actions.css?v=` + p.Version + `"><script type="module" src="-/actions.js?v=` + p.Version + `"></script>`)
+}
