@@ -35,6 +35,8 @@ type server struct {
 	// Of the configuration.
 	homeURL   string   // as Caddy has it; a test may put a proxy in between
 	token     string   // the home's, in the environment
+	tokenFrom string   // where the configuration says it is
+	homes     string   // more homes, as global options
 	oneTime   string   // further lines of the global option hass_onetime
 	hostGuard string   // in front of the dashboard
 	dashboard string   // its own lines
@@ -51,7 +53,7 @@ func newServer(t *testing.T, h *home) *server {
 	s := &server{
 		t: t, home: h, dir: t.TempDir(),
 		admin: freeAddr(t), guests: freeAddr(t), hosts: freeAddr(t), secure: freeAddr(t),
-		homeURL: h.url, token: h.admin, oneTime: "notify off",
+		homeURL: h.url, token: h.admin, tokenFrom: "{env.HASS_E2E_TOKEN}", oneTime: "notify off",
 		hostGuard: fmt.Sprintf("basic_auth {\nanna %s\n}", passwordHash),
 	}
 	t.Cleanup(func() {
@@ -102,8 +104,9 @@ func (s *server) caddyfile() string {
 	}
 	hass {
 		url %[3]s
-		token {env.HASS_E2E_TOKEN}
+		token %[10]s
 	}
+	%[11]s
 	hass_onetime {
 		public_url http://%[4]s
 		house "12 Hill Street"
@@ -140,7 +143,7 @@ http://%[7]s {
 		%[9]s
 	}
 }
-`, s.dir, s.admin, s.homeURL, s.guests, s.oneTime, port, s.hosts, s.hostGuard, s.dashboard)
+`, s.dir, s.admin, s.homeURL, s.guests, s.oneTime, port, s.hosts, s.hostGuard, s.dashboard, s.tokenFrom, s.homes)
 }
 
 // config writes the Caddyfile and returns its path.
@@ -219,6 +222,10 @@ func (s *server) begin() {
 	}()
 }
 
+// endsWithin is more than what any redemption takes that is under way at the end of
+// a test, and less than the 20 seconds that Caddy waits for one.
+const endsWithin = 15 * time.Second
+
 // end sends a signal and waits for the end.
 func (s *server) end(sig syscall.Signal) {
 	if s.cmd == nil {
@@ -227,10 +234,10 @@ func (s *server) end(sig syscall.Signal) {
 	_ = s.cmd.Process.Signal(sig) // it may have ended already
 	select {
 	case <-s.ended:
-	case <-time.After(15 * time.Second):
+	case <-time.After(endsWithin):
 		_ = s.cmd.Process.Signal(syscall.SIGQUIT) // shows where it hangs
 		<-s.ended
-		s.t.Errorf("Caddy did not end within a minute of %v", sig)
+		s.t.Errorf("Caddy did not end within %v of %v", endsWithin, sig)
 	}
 	s.cmd = nil
 }
