@@ -267,14 +267,18 @@ if (live && !("still" in live.dataset) && window.EventSource) {
 			// The next event tries again.
 		}
 	};
+	const later = () => {
+		clearTimeout(timer);
+		timer = setTimeout(refresh, 150);
+	};
 	const listen = () => {
 		if (stream || document.hidden) return;
 		stream = new EventSource("api/events");
+		// Nobody has told what happened since the page was made.
+		stream.addEventListener("open", later);
 		for (const what of ["redemption", "refusal", "token_created", "token_changed", "token_revoked", "token_unrevoked", "token_replenished"]) {
 			stream.addEventListener(what, (event) => {
-				if (id && JSON.parse(event.data).token !== id) return;
-				clearTimeout(timer);
-				timer = setTimeout(refresh, 150);
+				if (!id || JSON.parse(event.data).token === id) later();
 			});
 		}
 		// Everybody sees at once that another host has paused the links.
