@@ -133,7 +133,15 @@ func (s *site) get(t testing.TB, path string, fields ...string) *http.Response {
 		r.Header.Add(name, value)
 	}
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Do(r)
+	var res *http.Response
+	for range 50 {
+		// After a reload, the old server ends connections that it has not
+		// read from yet.
+		var netErr *net.OpError
+		if res, err = client.Do(r); !errors.As(err, &netErr) && !errors.Is(err, io.EOF) {
+			break
+		}
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
