@@ -123,3 +123,27 @@ func TestCompose(t *testing.T) {
 		t.Errorf("the image's own health check is another: %s", health)
 	}
 }
+
+// The documentation builds with xcaddy what the Dockerfile does: the Caddy of
+// go.mod, and this clone.
+func TestBuildsOfTheDocumentation(t *testing.T) {
+	version := regexp.MustCompile(`github.com/caddyserver/caddy/v2 (v\S+)`).FindStringSubmatch(read(t, "go.mod"))[1]
+	found := 0
+	for _, name := range documents(t) {
+		text := read(t, name)
+		for _, m := range regexp.MustCompile(`xcaddy build (\S+)`).FindAllStringSubmatch(text, -1) {
+			found++
+			if m[1] != version {
+				t.Errorf("%s: xcaddy build %s, and go.mod has Caddy %s", name, m[1], version)
+			}
+		}
+		for _, m := range regexp.MustCompile(`--with (\S*caddy-hass/caddy-hass\S*)`).FindAllStringSubmatch(text, -1) {
+			if !strings.HasSuffix(strings.TrimRight(m[1], "`:,"), "=.") {
+				t.Errorf("%s: --with %s does not build the clone", name, m[1])
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("no build was found")
+	}
+}
