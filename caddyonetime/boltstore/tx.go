@@ -434,6 +434,11 @@ func (t *tx) Prune(before time.Time, n int) (int, error) {
 		if a.Outcome == onetime.OutcomePending {
 			continue
 		}
+		if keep, err := t.keyCounts(&a); err != nil {
+			return 0, err
+		} else if keep {
+			continue
+		}
 		seqs = append(seqs, bytes.Clone(k))
 		if a.Key != "" {
 			if seq, err := t.Key(a.Token, a.Key); err == nil && seq == a.Seq {
@@ -477,6 +482,23 @@ func (t *tx) Prune(before time.Time, n int) (int, error) {
 		deleted++
 	}
 	return deleted, nil
+}
+
+// keyCounts reports whether an attempt's key still stands for a use that it has
+// spent: until the host gives it back or the token is forgotten, pressing with
+// that key must not spend another. Where there is no limit, no use is missed.
+func (t *tx) keyCounts(a *onetime.Attempt) (bool, error) {
+	if a.Key == "" || !a.Spent {
+		return false, nil
+	}
+	tok, err := t.Token(a.Token)
+	if err == onetime.ErrNotFound {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return tok.UsesMax != nil && tok.Uses[a.Action].Epoch == a.Epoch, nil
 }
 
 func (t *tx) Paused() (bool, error) { return t.b.Bucket(bucketMeta).Get(metaPaused) != nil, nil }

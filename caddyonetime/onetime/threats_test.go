@@ -104,3 +104,35 @@ func TestThreat29_APanicEndsOneRedemptionOnly(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 }
+
+// The log is forgotten after a while. A key of idempotency is not, as long as the
+// use it spent is missing: a page that is opened again after a year spends no other.
+func TestPromise1_PruningForgetsNoKeyThatCounts(t *testing.T) {
+	w := newWorld(t)
+	limited, free, again, gone := w.token(2, "light"), w.token(0, "light"), w.token(2, "light"), w.token(1, "light")
+	for _, tok := range []*onetime.Token{limited, free, again, gone} {
+		w.mustPress(tok, "k")
+	}
+	if _, err := w.Replenish(t.Context(), anna, again.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	const year = 365 * 24 * time.Hour
+	w.clock.Move(year + time.Hour)
+	for range 2 { // the second run finds nothing to do
+		if err := w.Prune(t.Context(), year); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := w.mustPress(limited, "k"); !r.Replayed || *r.UsesLeft != 1 {
+		t.Errorf("the key was forgotten: %+v", r)
+	}
+	if r := w.mustPress(free, "k"); r.Replayed {
+		t.Errorf("a key without a limit was kept: %+v", r)
+	}
+	if r := w.mustPress(again, "k"); r.Replayed || *r.UsesLeft != 1 {
+		t.Errorf("a key of a use that was given back was kept: %+v", r)
+	}
+	if _, err := w.press(gone, "k"); !errors.Is(err, onetime.ErrNotFound) {
+		t.Errorf("a used link: %v", err)
+	}
+}
