@@ -84,7 +84,10 @@ func (h *DashboardHandler) Provision(ctx caddy.Context) error {
 		Who:            h.who,
 		ClientIP:       clientIP,
 		House:          app.House,
+		Contacts:       app.guestContacts(),
 		Homes:          app.homeStatus,
+		Picker:         app.picker(),
+		Doctor:         doctor(),
 		FrameAncestors: ancestors,
 		Logger:         ctx.Slogger(),
 	})

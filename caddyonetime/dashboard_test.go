@@ -114,3 +114,31 @@ func TestEventStreamEndsWithItsConfiguration(t *testing.T) {
 	}
 	<-ended
 }
+
+// A host chooses from the home that the configuration names.
+func TestDashboardPicksFromTheHome(t *testing.T) {
+	r := newRig(t)
+	r.run(r.caddyfile("", "", ""))
+	if status, body := r.request("GET", "/keys/pick?q=openable"); status != 200 || !strings.Contains(body, "entity=lock.openable_lock") || strings.Contains(body, "lock.front_door") {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, body := r.request("GET", "/keys/action?entity=lock.openable_lock&do=lock.open"); status != 200 || !strings.Contains(body, "action: lock.open\ntarget:\n  entity_id: lock.openable_lock\n") {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, body := r.request("GET", "/keys/look"); status != 200 || !strings.Contains(body, "preview?") {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+func TestDashboardShowsWhatTheDoctorFinds(t *testing.T) {
+	before := examine.Load()
+	t.Cleanup(func() { examine.Store(before) })
+	RegisterDoctor(func(context.Context) (*host.Findings, error) {
+		return &host.Findings{List: []host.Finding{{Level: "fail", Text: "the moon is in the way"}}}, nil
+	})
+	r := newRig(t)
+	r.run(r.caddyfile("", "", ""))
+	if status, body := r.request("GET", "/keys/doctor"); status != 200 || !strings.Contains(body, "the moon is in the way") {
+		t.Errorf("%d %s", status, body)
+	}
+}

@@ -3,7 +3,9 @@ package caddyonetime
 import (
 	"time"
 
+	"github.com/caddy-hass/caddy-hass/caddyonetime/homes"
 	"github.com/caddy-hass/caddy-hass/caddyonetime/host"
+	"github.com/caddy-hass/caddy-hass/caddyonetime/pick"
 	"github.com/caddy-hass/caddy-hass/hassclient"
 )
 
@@ -51,4 +53,12 @@ func zoneOf(s hassclient.Status) *time.Location {
 		return nil
 	}
 	return zone
+}
+
+// picker chooses from the configuration's homes; nil where it has none.
+func (a *App) picker() pick.Picker {
+	if a.settings.homes == nil {
+		return nil
+	}
+	return homes.NewPicker(a.settings.homes.Acquire)
 }

@@ -132,7 +132,7 @@ func TestScreenshots(t *testing.T) {
 	browser := newBrowser(t)
 	only := strings.Fields(os.Getenv("HOST_SCREENSHOTS_ONLY"))
 	for _, l := range looks {
-		for _, s := range scenes() {
+		for _, s := range append(scenes(), actionScenes()...) {
 			name := l.name + "-" + s.name
 			wanted := len(only) == 0
 			for _, part := range only {

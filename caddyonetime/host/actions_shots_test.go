@@ -1,0 +1,50 @@
+package host
+
+import (
+	"context"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+)
+
+// actionScenes are those of choosing, writing and looking at actions, of the log
+// and of the doctor.
+func actionScenes() []scene {
+	wait := func(d time.Duration) step { return chromedp.Sleep(d) }
+	return []scene{
+		{"pick", anna, func(w *world) string { w.busy(); w.pickable(); return "/pick" }, nil},
+		{"pick-none", anna, func(w *world) string { w.pickable(); return "/pick?q=nothing" }, nil},
+		{"pick-away", anna, func(w *world) string { w.pickable().err = onetime.ErrUnreachable; return "/pick" }, nil},
+		{"pick-choices", anna, func(w *world) string { w.pickable(); return "/pick?entity=lock.front_door" }, nil},
+		{"pick-fields", anna, func(w *world) string { w.pickable(); return "/pick?entity=light.hall&do=light.turn_on" }, []step{chromedp.Click(chromedp.CSS("details summary")), wait(200 * time.Millisecond)}},
+		{"pick-made", anna, func(w *world) string {
+			w.pickable()
+			return "/action?entity=lock.front_door&do=lock.unlock"
+		}, nil},
+		{"actions-pick", anna, func(w *world) string { w.busy(); w.pickable(); return "/actions" }, nil},
+		{"action-typed", anna, func(w *world) string {
+			w.busy()
+			return "/action?name=front_door"
+		}, []step{chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+			_, err := chromedp.Run(ctx, chromedp.Evaluate[any]("d=document.getElementById('definition');d.value='action: lock.unlock\\ntarget: [\\n';d.dispatchEvent(new Event('input'))"))
+			return err
+		}), wait(1200 * time.Millisecond)}},
+		{"look", anna, func(w *world) string { w.busy(); w.pickable(); return "/look?name=front_door" }, []step{wait(500 * time.Millisecond)}},
+		{"look-done", anna, func(w *world) string { w.busy(); w.pickable(); return "/look?name=front_door&state=failed" }, []step{wait(500 * time.Millisecond)}},
+		{"log", anna, func(w *world) string { w.busy(); return "/log" }, nil},
+		{"log-empty", anna, func(w *world) string { return "/log" }, nil},
+		{"doctor", anna, func(w *world) string {
+			w.cfg.Doctor = func(context.Context) (*Findings, error) {
+				return &Findings{At: w.clock.Now(), List: []Finding{
+					{Check: "home.reachable", Subject: "default", Level: "ok", Text: "http://192.168.1.10:8123 answers in 3 ms, Home Assistant 2026.11.0"},
+					{Check: "public_url", Level: "fail", Text: "https://guests.example.com does not answer", Advice: "Forward port 443 of your router to this machine."},
+					{Check: "notify", Level: "warn", Text: "nobody is told of presses", Advice: "Add notify to hass_onetime, or remove notify off."},
+					{Check: "store", Level: "ok", Text: "/data/onetime.db is 48 KiB and can be written"},
+				}}, nil
+			}
+			return "/doctor"
+		}, nil},
+	}
+}
