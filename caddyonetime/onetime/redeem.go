@@ -84,12 +84,16 @@ func (s *Service) fly(ctx context.Context, f *flight) (*Redemption, error) {
 			}
 			return other.answer(ctx, true)
 		}
+	}
+	// Whole before a twin can find it: one that came too early would wait on
+	// channels that are not there, and for ever.
+	f.timer, f.late, f.done = s.after(AnswerWithin), make(chan struct{}), make(chan struct{})
+	if f.key != "" {
 		s.twins[key] = f
 	}
 	s.under.Add(1)
 	s.mu.Unlock()
 
-	f.timer, f.late, f.done = s.after(AnswerWithin), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer s.under.Done()
 		err := s.redeemSafely(f)
