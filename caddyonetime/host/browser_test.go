@@ -150,7 +150,7 @@ func TestBrowserSaysWhatIsTrue(t *testing.T) {
 	if views, _, _ := w.svc.Tokens(t.Context(), onetime.TokenQuery{}); len(views) != 0 {
 		t.Fatal("made at the first tap")
 	}
-	if err := chromedp.Do(ctx, press("#go"), chromedp.WaitVisible(chromedp.CSS("#copy")), says("#happened", "Not used yet")); err != nil {
+	if err := chromedp.Do(ctx, press("#go"), chromedp.WaitVisible(chromedp.CSS("#copy")), says("#last", "Not used yet")); err != nil {
 		t.Fatal(err)
 	}
 	views, _, err := w.svc.Tokens(t.Context(), onetime.TokenQuery{})
@@ -158,7 +158,7 @@ func TestBrowserSaysWhatIsTrue(t *testing.T) {
 		t.Fatalf("%+v %v", views, err)
 	}
 	w.press(views[0].Token.ID)
-	if err := chromedp.Do(ctx, says("#happened", "Open the front door")); err != nil {
+	if err := chromedp.Do(ctx, says("#happened", "Open the front door"), says("#last", "done")); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -249,10 +249,11 @@ if (document.querySelector("[data-awake]")) {
 	awake();
 }
 
-/* What happens meanwhile */
-const live = document.querySelector("[data-live]");
-if (live && !("still" in live.dataset) && window.EventSource) {
-	const id = live.dataset.live;
+/* What happens meanwhile: parts with data-fresh follow it; its value is the link
+   that they are about */
+const parts = [...document.querySelectorAll("[data-fresh]")];
+if (parts.length && window.EventSource) {
+	const id = parts[0].dataset.fresh;
 	let stream;
 	let timer;
 	const refresh = async () => {
@@ -260,9 +261,11 @@ if (live && !("still" in live.dataset) && window.EventSource) {
 			const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
 			if (!answer.ok) return;
 			const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-			const fresh = live.id && page.getElementById(live.id);
-			// Not under somebody's finger or focus.
-			if (fresh && !live.contains(document.activeElement)) live.innerHTML = fresh.innerHTML;
+			for (const part of parts) {
+				const fresh = page.getElementById(part.id);
+				// Not under somebody's finger or focus, and not said twice.
+				if (fresh && fresh.innerHTML !== part.innerHTML && !part.contains(document.activeElement)) part.innerHTML = fresh.innerHTML;
+			}
 		} catch {
 			// The next event tries again.
 		}
