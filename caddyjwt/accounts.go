@@ -126,7 +126,8 @@ func (r *realm) readAccounts(ctx context.Context, client *hassclient.Client) err
 	if out := whoIsOut(before, next); len(out) > 0 {
 		what := endings{Users: make(map[string]int64, len(out))}
 		for _, id := range out {
-			what.Users[id] = now().Unix()
+			// Mint may have dated a token one second after the last time.
+			what.Users[id] = max(now().Unix(), r.lastEnd(id)+1)
 			r.log.Info("a user has been deactivated, demoted or removed in Home Assistant: sessions end", "user", id)
 		}
 		if err := r.finish(ctx, what); err != nil {

@@ -85,6 +85,7 @@ type HassLogin struct {
 	targets targets
 	prober  *hassclient.Prober
 	bridge  limiter
+	revokes limiter
 	foreign sync.Map // hosts that the domain does not cover, which have been warned about
 	logger  *zap.Logger
 }

@@ -68,7 +68,12 @@ func (h *heldAnswer) WriteHeader(status int) {
 		h.letGo()
 		return
 	}
-	h.timer = time.AfterFunc(heldFor, func() { h.release(nil) })
+	h.timer = time.AfterFunc(heldFor, func() {
+		h.mu.Lock()
+		h.flush = true // the rest may be long in coming
+		h.mu.Unlock()
+		h.release(nil)
+	})
 }
 
 // Write implements http.ResponseWriter.

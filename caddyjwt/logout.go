@@ -13,8 +13,10 @@ import (
 func (h *HassLogin) revoke(w http.ResponseWriter, r *http.Request, v *visitor, refreshToken string) {
 	what := endings{Sessions: make(map[string]int64)}
 	until := h.remember()
-	if refreshToken != "" {
-		what.Sessions[loginID(refreshToken)] = until
+	// Home Assistant says 200 to any token. What nobody knows would fill the storage, so
+	// that a client may only send a few of those.
+	if id := loginID(refreshToken); refreshToken != "" && (h.realm.logins.has(id) || h.revokes.allow(clientIP(r), now())) {
+		what.Sessions[id] = until
 	}
 	if same, _ := sameOrigin(r, originOf(r)); same {
 		h.endCookies(v, &what, until)

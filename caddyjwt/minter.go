@@ -95,6 +95,7 @@ func (m *Minter) Mint(who Resident, sid string, at time.Time, extra map[string]a
 	delete(c, "auth_time")
 	if sid != "" {
 		c["sid"], c["auth_time"] = sid, issued
+		m.realm.logins.add(loginOf(sid))
 	}
 	return m.sign(c)
 }
@@ -116,6 +117,9 @@ func (m *Minter) sign(c map[string]any) (string, error) {
 // renew makes a token in the place of one whose session lives. What Home Assistant's
 // users are now is known only with an administrator's token.
 func (m *Minter) renew(old *claims) (string, error) {
+	if sid, _ := scalar(old.all["sid"]); sid != "" {
+		m.realm.logins.add(loginOf(sid))
+	}
 	c := make(map[string]any, len(old.all))
 	for name, raw := range old.all {
 		c[name] = raw

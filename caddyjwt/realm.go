@@ -56,6 +56,7 @@ type realm struct {
 	used     usedStates
 	problems problems
 	renewals renewals
+	logins   knownLogins
 
 	mu        sync.Mutex // held while the storage is read or written; guards what follows
 	keysSeen  certmagic.KeyInfo

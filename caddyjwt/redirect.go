@@ -36,7 +36,7 @@ func parseHostPattern(s string) (hostPattern, error) {
 	if rest, ok := strings.CutPrefix(host, "*."); ok {
 		host, p.any = rest, true
 	}
-	if h, port, err := net.SplitHostPort(host); err == nil {
+	if h, port, err := net.SplitHostPort(host); err == nil && !strings.Contains(s, "/") {
 		if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
 			return p, fmt.Errorf("%q: the port is not one", s)
 		}

@@ -183,3 +183,28 @@ func (s *sessions) sweep(judge func(session, string) error) {
 		}
 	}
 }
+
+// knownLogins is the logins whose tokens were minted here lately. The zero value is
+// ready.
+type knownLogins struct {
+	mu  sync.Mutex
+	ids map[string]struct{}
+}
+
+const maxLogins = 4096
+
+func (l *knownLogins) add(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ids == nil || len(l.ids) >= maxLogins {
+		l.ids = make(map[string]struct{})
+	}
+	l.ids[id] = struct{}{}
+}
+
+func (l *knownLogins) has(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.ids[id]
+	return ok
+}
