@@ -28,9 +28,11 @@ var (
 	bucketLog      = []byte("log")      // seq → entry
 	bucketByToken  = []byte("bytoken")  // token, 0, seq of an entry → nothing
 
+	bucketCredentials = []byte("credentials") // id → credential
+
 	buckets = [][]byte{
 		bucketMeta, bucketActions, bucketTokens, bucketIDs, bucketCreated, bucketByAction, bucketForeign,
-		bucketAttempts, bucketPending, bucketKeys, bucketLog, bucketByToken,
+		bucketAttempts, bucketPending, bucketKeys, bucketLog, bucketByToken, bucketCredentials,
 	}
 
 	metaFormat = []byte("format")
@@ -111,6 +113,28 @@ func (t *tx) Actions() ([]*onetime.Action, error) {
 
 func (t *tx) PutAction(a *onetime.Action) error {
 	return t.putJSON(bucketActions, []byte(a.Name), a)
+}
+
+func (t *tx) Credential(id string) (*onetime.Credential, error) {
+	c := new(onetime.Credential)
+	if err := t.get(bucketCredentials, []byte(id), c); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (t *tx) Credentials() ([]*onetime.Credential, error) {
+	var list []*onetime.Credential
+	err := t.b.Bucket(bucketCredentials).ForEach(func(_, value []byte) error {
+		c := new(onetime.Credential)
+		list = append(list, c)
+		return json.Unmarshal(value, c)
+	})
+	return list, failed("read", err)
+}
+
+func (t *tx) PutCredential(c *onetime.Credential) error {
+	return t.putJSON(bucketCredentials, []byte(c.ID), c)
 }
 
 func (t *tx) DeleteAction(name string) error { return t.delete(bucketActions, []byte(name)) }

@@ -19,6 +19,9 @@ const (
 	HappenedPaused        Happening = "paused"
 	HappenedResumed       Happening = "resumed"
 	HappenedBackupLoaded  Happening = "backup_restored"
+
+	HappenedCredentialCreated Happening = "credential_created"
+	HappenedCredentialRevoked Happening = "credential_revoked"
 )
 
 // Entry is one line of the append-only log. It is complete in itself: it tells

@@ -59,6 +59,10 @@ type Tx interface {
 	// false.
 	ForeignTokens(fn func(*Token) bool) error
 
+	Credential(id string) (*Credential, error)
+	Credentials() ([]*Credential, error) // by id
+	PutCredential(*Credential) error
+
 	Attempt(seq uint64) (*Attempt, error)
 	// AppendAttempt sets Seq and stores the attempt; PutAttempt replaces it.
 	AppendAttempt(*Attempt) error
