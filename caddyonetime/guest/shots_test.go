@@ -34,10 +34,16 @@ type people struct {
 }
 
 var (
-	english = people{"Tom", "Keys for the bikes are in the blue box.\nEnjoy!", "Open the front door", "Push hard, the door sticks.", "12 Hill Street", "Anna"}
-	german  = people{"Familie Schmidtbauer-Wollersheim", strings.Repeat("Die Haustür klemmt ein wenig, bitte kräftig drücken. Der Fahrradkellerschlüssel hängt hinter der Garderobe. ", 2), "Haustür im Erdgeschoss aufschließen", "Bitte kräftig drücken, die Tür klemmt.", "Donaudampfschifffahrtsgasse 128, Hinterhaus", "Anna-Katharina"}
-	arabic  = people{"فاطمة الزهراء بنت محمد", strings.Repeat("Welcome to our home! The lift is on the left; the flat is on the third floor. ", 8)[:600], "Open the front door", "", "12 Hill Street", "Anna"}
-	nobody  = people{"", "", "Open the front door", "", "", ""}
+	english  = people{"Tom", "Keys for the bikes are in the blue box.\nEnjoy!", "Open the front door", "Push hard, the door sticks.", "12 Hill Street", "Anna"}
+	german   = people{"Familie Schmidtbauer-Wollersheim", strings.Repeat("Die Haustür klemmt ein wenig, bitte kräftig drücken. Der Fahrradkellerschlüssel hängt hinter der Garderobe. ", 2), "Haustür im Erdgeschoss aufschließen", "Bitte kräftig drücken, die Tür klemmt.", "Donaudampfschifffahrtsgasse 128, Hinterhaus", "Anna-Katharina"}
+	arabic   = people{"فاطمة الزهراء بنت محمد", strings.Repeat("Welcome to our home! The lift is on the left; the flat is on the third floor. ", 8)[:600], "Open the front door", "", "12 Hill Street", "Anna"}
+	arabs    = people{"فاطمة الزهراء", "المفاتيح في الصندوق الأزرق.\nأهلًا بك!", "افتح الباب الأمامي", "ادفع بقوة.", "شارع التل ١٢", "ليلى"}
+	hebrew   = people{"יעל כהן", "המפתחות בקופסה הכחולה.", "לפתוח את דלת הכניסה", "דחפו חזק.", "רחוב הגבעה 12", "Anna"}
+	japanese = people{"田中", "自転車の鍵は青い箱に入っています。", "玄関を開ける", "強く押してください。", "丘通り12", "佐藤"}
+	russian  = people{"Екатерина Константиновна", "Ключи в синем ящике.", "Открыть входную дверь", "Толкните сильнее.", "Улица Холмистая, 12", "Анна"}
+	finnish  = people{"Tuomas Virtanen", "Avaimet ovat sinisessä laatikossa.", "Avaa etuovi", "Työnnä kovaa.", "Mäkikatu 12", "Anna"}
+	greek    = people{"Νίκος Παπαδόπουλος", "Τα κλειδιά είναι στο μπλε κουτί.", "Άνοιγμα της εξώπορτας", "Σπρώξτε δυνατά.", "Οδός Λόφου 12", "Άννα"}
+	nobody   = people{"", "", "Open the front door", "", "", ""}
 )
 
 func scenes() []scene {
@@ -189,6 +195,9 @@ type look struct {
 	only          string // scenes, separated by spaces; all when empty
 }
 
+// mainScenes are those most guests see, for a look in many languages.
+const mainScenes = "ready ready-step-2 ready-several scheduled done-left not-sent-unavailable failed unknown-left expired used-up paused unknown-link too-many"
+
 var looks = []look{
 	{name: "360-light-en", width: 360, height: 640, lang: "en", people: english},
 	{name: "360-dark-en", width: 360, height: 640, dark: true, lang: "en", people: english},
@@ -196,6 +205,13 @@ var looks = []look{
 	{name: "320-light-en", width: 320, height: 480, lang: "en", people: english},
 	{name: "412-dark-de", width: 412, height: 800, dark: true, lang: "de", people: german},
 	{name: "412-light-arabic", width: 412, height: 800, lang: "en", people: arabic, only: "ready ready-step-2 ready-several scheduled done"},
+	{name: "360-lang-ar", width: 360, height: 640, lang: "ar", people: arabs, only: mainScenes},
+	{name: "320-lang-ar", width: 320, height: 480, lang: "ar", people: arabs, only: mainScenes},
+	{name: "320-lang-he", width: 320, height: 480, lang: "he", people: hebrew, only: mainScenes},
+	{name: "360-lang-ja", width: 360, height: 640, lang: "ja", people: japanese, only: mainScenes},
+	{name: "320-lang-ru", width: 320, height: 480, lang: "ru", people: russian, only: mainScenes},
+	{name: "320-lang-fi", width: 320, height: 480, lang: "fi", people: finnish, only: mainScenes},
+	{name: "320-lang-el", width: 320, height: 480, lang: "el", people: greek, only: mainScenes},
 	{name: "360-light-nobody", width: 360, height: 640, lang: "en", people: nobody, only: "ready ready-any done-left not-sent-unavailable stopped unknown expired used-up revoked paused trouble"},
 	{name: "1280-light-en", width: 1280, height: 800, lang: "en", people: english, only: "ready ready-step-2 ready-several scheduled done failed used-up front"},
 	{name: "1280-dark-de", width: 1280, height: 800, dark: true, lang: "de", people: german, only: "ready ready-step-2 done failed"},
