@@ -22,6 +22,9 @@ func (h *home) Run(ctx context.Context, d *onetime.Definition) onetime.Answer {
 	return h.answer(ctx, d, h.verify(ctx, d, before, end.judge(h.client.ExecuteScript(ctx, steps, end.variables()))))
 }
 
+// scriptCancelled is the code of a script run that was ended from outside.
+const scriptCancelled = "script_cancelled"
+
 // answer says in the domain's terms what came of a run.
 func (h *home) answer(ctx context.Context, d *onetime.Definition, r hassclient.Result) onetime.Answer {
 	a := onetime.Answer{Code: r.Code, Message: r.Message, Context: r.ContextID}
@@ -32,7 +35,9 @@ func (h *home) answer(ctx context.Context, d *onetime.Definition, r hassclient.R
 		a.Outcome, a.Cause = onetime.OutcomeRejected, onetime.CauseRejected
 	case hassclient.Failed:
 		a.Outcome, a.Cause = onetime.OutcomeFailed, onetime.CauseFailed
-		if a.Partial = h.partial(d); a.Partial {
+		// Somebody else's press ends a script of mode restart, wherever it
+		// stands by then.
+		if a.Partial = r.Code == scriptCancelled || h.partial(d); a.Partial {
 			a.Cause = onetime.CausePartial
 		}
 	case hassclient.NotSent:

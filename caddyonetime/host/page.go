@@ -200,8 +200,19 @@ func (r *request) viewZone(v *onetime.View) *time.Location {
 }
 
 // isolate keeps a text of unknown direction from reordering the sentence
-// around it (Unicode, FSI and PDI).
-func isolate(s string) string { return "\u2068" + s + "\u2069" }
+// around it (Unicode, FSI and PDI). What could end the isolation is left out.
+func isolate(s string) string { return "\u2068" + withoutOverrides(s) + "\u2069" }
+
+// withoutOverrides leaves out the characters that set the direction of what
+// follows, wherever it is pasted to. Marks, which only hint, stay.
+func withoutOverrides(s string) string {
+	return strings.Map(func(r rune) rune {
+		if '\u202a' <= r && r <= '\u202e' || '\u2066' <= r && r <= '\u2069' {
+			return -1
+		}
+		return r
+	}, s)
+}
 
 // shorten cuts a text to n characters, at its first line's end at the latest.
 func shorten(s string, n int) string {

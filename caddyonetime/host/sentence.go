@@ -78,7 +78,7 @@ func (t terms) times(l *words.Language) string {
 
 // message is what is sent to the guest together with the link, at its end.
 func (t terms) message(l *words.Language, house, link string, now time.Time, zone *time.Location) string {
-	title := join(l, t.Titles)
+	title := withoutOverrides(join(l, t.Titles))
 	head := l.T("host.send.head", "title", title)
 	if house != "" {
 		head = l.T("host.send.head_house", "house", house, "title", title)

@@ -16,6 +16,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
 )
 
 func TestThreat31_WithoutAuthenticationNothingIsServed(t *testing.T) {
@@ -439,5 +440,19 @@ func TestNoSecretOfALinkInLogsOrAddresses(t *testing.T) {
 	}
 	if !bytes.Contains(w.get(anna, "/-/host.css").body, []byte("--paper")) {
 		t.Error("assets need no service, but were not served without")
+	}
+}
+
+// Threat 26: what sets the direction of the text after it reaches no message
+// that a host sends, and cannot leave its place in a sentence.
+func TestThreat26_OverridesStayBehind(t *testing.T) {
+	const evil = "Open\u202e\u2069 the door"
+	l := words.Get("en")
+	text := terms{Titles: []string{evil}}.message(l, "", "https://guests.example.com/LINK", time.Now(), time.UTC)
+	if strings.ContainsAny(text, "\u202e\u2069") || !strings.HasSuffix(text, " https://guests.example.com/LINK") {
+		t.Errorf("the message is %q", text)
+	}
+	if got, want := isolate(evil), "\u2068Open the door\u2069"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
