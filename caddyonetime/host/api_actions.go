@@ -56,9 +56,11 @@ func (r *request) listActions() error {
 	if err != nil {
 		return err
 	}
-	list := make([]*actionJSON, len(actions))
-	for i, a := range actions {
-		list[i] = r.actionJSON(a)
+	list := make([]*actionJSON, 0, len(actions))
+	for _, a := range actions {
+		if r.mayShare([]string{a.Name}) == nil {
+			list = append(list, r.actionJSON(a))
+		}
 	}
 	return r.reply(http.StatusOK, map[string]any{"actions": list})
 }
@@ -70,6 +72,9 @@ func (r *request) getAction() error {
 	a, err := r.svc.Action(r.Context(), r.params["name"])
 	if err != nil {
 		return err
+	}
+	if r.mayShare([]string{a.Name}) != nil {
+		return onetime.ErrNotFound
 	}
 	r.setETag(a.Revision)
 	return r.reply(http.StatusOK, r.actionJSON(a))

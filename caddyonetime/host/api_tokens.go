@@ -259,6 +259,9 @@ func (r *request) newToken(spec onetime.TokenSpec) (*onetime.View, error) {
 	if _, err := r.h.cfg.Link(""); err != nil {
 		return nil, &problem{Status: http.StatusServiceUnavailable, Code: "no_public_url", Detail: err.Error()}
 	}
+	if err := r.mayShare(spec.Actions); err != nil {
+		return nil, err
+	}
 	t, err := r.svc.CreateToken(r.Context(), r.visitor.Person, spec)
 	if err != nil {
 		return nil, err
@@ -297,6 +300,9 @@ func (r *request) patchToken() error {
 	}
 	var c onetime.TokenChange
 	if t.actionsSet {
+		if err := r.mayShare(t.actions); err != nil {
+			return err
+		}
 		c.Actions = &t.actions
 	}
 	if t.guestSet {

@@ -142,13 +142,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	req := &request{h: h, w: w, Request: r, api: isAPI(r.URL.Path)}
 	defer req.recover()
-	visitor, ok := h.cfg.Who(r)
-	if !ok || visitor.ID == "" {
-		h.warnUnguarded(r)
-		req.nobody()
-		return
+	if secret, ok := secretOf(r); ok {
+		if err := req.enter(secret); err != nil {
+			req.fail(err)
+			return
+		}
+	} else {
+		visitor, ok := h.cfg.Who(r)
+		if !ok || visitor.ID == "" {
+			h.warnUnguarded(r)
+			req.nobody()
+			return
+		}
+		req.visitor = visitor
 	}
-	req.visitor = visitor
 
 	// Whoever sends a Bearer token is no browser that another site has
 	// talked into sending its cookies.
@@ -170,17 +177,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		req.fail(&problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed",
 			Detail: r.Method + " is not possible here, only " + allow + "."})
 		return
-	case route.manage && !visitor.Manage:
+	case route.manage && !req.visitor.Manage:
 		req.fail(errNotManager)
 		return
 	}
 	req.params = params
 
 	if !route.static {
-		svc, err := h.cfg.Service(r.Context())
+		svc, err := h.service(req)
 		if err != nil {
-			h.cfg.Logger.Error("the host's side cannot reach the service of one-time links", "error", err)
-			req.fail(onetime.ErrClosed)
+			req.fail(err)
 			return
 		}
 		req.svc = svc
@@ -188,6 +194,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := route.serve(req); err != nil {
 		req.fail(err)
 	}
+}
+
+// service waits for the service, but not for long.
+func (h *Handler) service(r *request) (*onetime.Service, error) {
+	svc, err := h.cfg.Service(r.Context())
+	if err != nil {
+		h.cfg.Logger.Error("the host's side cannot reach the service of one-time links", "error", err)
+		return nil, onetime.ErrClosed
+	}
+	return svc, nil
 }
 
 // warnUnguarded tells the log, at most once a minute, what is missing.
@@ -223,7 +239,11 @@ type request struct {
 	visitor Visitor
 	svc     *onetime.Service
 	params  map[string]string
-	api     bool // answers are JSON, and so are problems
+
+	// credential is what the visitor came in with, where it is a program.
+	credential *onetime.Credential
+
+	api bool // answers are JSON, and so are problems
 }
 
 // client is the visitor's address for the log.

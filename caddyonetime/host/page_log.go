@@ -99,7 +99,7 @@ var happenings = strings.Join([]string{
 	string(onetime.HappenedRedemption), string(onetime.HappenedRefusal), string(onetime.HappenedTokenCreated), string(onetime.HappenedTokenChanged),
 	string(onetime.HappenedTokenRevoked), string(onetime.HappenedTokenRestored), string(onetime.HappenedReplenished), string(onetime.HappenedActionSaved),
 	string(onetime.HappenedActionDeleted), string(onetime.HappenedActionTried), string(onetime.HappenedPaused), string(onetime.HappenedResumed),
-	string(onetime.HappenedBackupLoaded),
+	string(onetime.HappenedBackupLoaded), string(onetime.HappenedCredentialCreated), string(onetime.HappenedCredentialRevoked),
 }, " ")
 
 // with is a query with one more parameter.

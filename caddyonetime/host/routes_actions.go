@@ -10,6 +10,8 @@ func (h *Handler) actionRoutes() []route {
 		{method: "GET", pattern: "/guest/-/{asset}", static: true, serve: (*request).guestAsset},
 		{method: "GET", pattern: "/log", serve: (*request).logPage},
 		{method: "GET", pattern: "/doctor", manage: true, serve: (*request).doctorPage},
+		{method: "GET", pattern: "/credentials", manage: true, serve: (*request).credentialsPage},
+		{method: "POST", pattern: "/credentials", manage: true, serve: (*request).credentialsForm},
 
 		{method: "POST", pattern: "/api/actions/{name}/check", manage: true, serve: (*request).checkAction},
 	}

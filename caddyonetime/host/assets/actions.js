@@ -24,7 +24,7 @@ if (edit) {
 	numbers.setAttribute("aria-hidden", "true");
 	mark.hidden = true;
 	yaml.before(frame);
-	frame.append(numbers, mark, yaml);
+	frame.append(mark, numbers, yaml);
 	let wrong = 0;
 	const draw = () => {
 		const n = yaml.value.split("\n").length;
