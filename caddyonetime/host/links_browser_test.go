@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 )
@@ -224,6 +225,59 @@ func TestBrowserPausesEverything(t *testing.T) {
 			chromedp.WaitVisible(chromedp.CSS("[role=switch][aria-checked=true]")))
 		if paused, _ := w.svc.Paused(t.Context()); !paused {
 			t.Error("not paused")
+		}
+	}
+}
+
+// TestBrowserMakesALinkByKeyboard uses nothing else, and sees at each stop where
+// it is.
+func TestBrowserMakesALinkByKeyboard(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a browser")
+	}
+	browser := newBrowser(t)
+	w := newWorld(t)
+	w.actions()
+	w.link(anna, `{"actions":["light"],"guest":"Tom"}`)
+	w.browse(anna, "en")
+	ctx := tab(t, browser, 1280, 800, onNewPage(witness), chromedp.Navigate(w.srv.URL+"/"), chromedp.WaitReady(chromedp.CSS("main")))
+	tabTo := func(selector string) {
+		t.Helper()
+		for range 40 {
+			if err := chromedp.Do(ctx, chromedp.KeyEvent(kb.Tab)); err != nil {
+				t.Fatal(err)
+			}
+			if bare := eval[string](t, ctx, `(e => { const s = getComputedStyle(e), n = e.nextElementSibling;
+				return s.outlineStyle !== "none" || n && getComputedStyle(n).outlineStyle !== "none" ? "" : e.outerHTML.slice(0, 100); })(document.activeElement)`); bare != "" {
+				t.Errorf("nobody sees that the focus is on %s", bare)
+			}
+			if eval[bool](t, ctx, `document.activeElement.matches('`+selector+`')`) {
+				return
+			}
+		}
+		t.Fatalf("the keyboard does not come to %s", selector)
+	}
+	tabTo(".skip")
+	tabTo("[role=switch]")
+	tabTo(`.tiles a[href="new?action=front_door"]`)
+	if err := chromedp.Do(ctx, chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(chromedp.CSS("#go"))); err != nil {
+		t.Fatal(err)
+	}
+	tabTo(".chip")
+	if err := chromedp.Do(ctx, chromedp.KeyEvent(" ")); err != nil {
+		t.Fatal(err)
+	}
+	tabTo("#go")
+	if err := chromedp.Do(ctx, chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(chromedp.CSS("#url"))); err != nil {
+		t.Fatal(err)
+	}
+	views, _, err := w.svc.Tokens(t.Context(), onetime.TokenQuery{})
+	if err != nil || len(views) != 2 {
+		t.Fatal(len(views), err)
+	}
+	for _, v := range views {
+		if v.Token.Guest != "Tom" {
+			t.Errorf("%+v", v.Token)
 		}
 	}
 }

@@ -328,6 +328,44 @@ func TestPausingIsSeenOnEveryPage(t *testing.T) {
 	w.do(ben, "POST", "/", url.Values{"op": {"resume"}}).want(http.StatusForbidden)
 }
 
+func TestDuplicatingAndUndoing(t *testing.T) {
+	w := newWorld(t)
+	w.actions()
+	id := w.link(anna, `{"actions":["light"],"guest":"Tom","comment":"Second floor","uses_max":7}`)
+	body := string(w.get(anna, "/new?like="+id).want(200).body)
+	for _, want := range []string{`name="action" value="light" checked`, `value="Tom"`, ">Second floor</textarea>", `name="uses" value="7" checked`, `name="until" value="none" checked`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the copy lacks %q", want)
+		}
+	}
+	if body := string(w.get(anna, "/link?new=1&id="+id).want(200).body); !strings.Contains(body, `name="op" value="undo"`) {
+		t.Error("a new link cannot be undone")
+	}
+	page, q := w.do(anna, "POST", "/link", url.Values{"id": {id}, "op": {"undo"}}).to()
+	if page != "./" || q.Get("off") != id || w.token(id).Status != onetime.StatusRevoked {
+		t.Errorf("then %s?%s", page, q.Encode())
+	}
+}
+
+// Two hosts have the same link open: the second is told, and what they wrote
+// is still there.
+func TestTheSecondOfTwoHostsIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.actions()
+	id := w.link(ben, `{"actions":["light"],"guest":"Tom"}`)
+	revision := fmt.Sprint(w.token(id).Token.Revision)
+	form := url.Values{"op": {"change"}, "id": {id}, "revision": {revision}, "guest": {"Tom B."}, "uses": {"1"}}
+	w.do(anna, "POST", "/link", form).to()
+	form.Set("guest", "Thomas")
+	body := string(w.do(ben, "POST", "/link", form).want(http.StatusPreconditionFailed).body)
+	if !strings.Contains(body, "Somebody else has changed it") || !strings.Contains(body, `value="Thomas"`) {
+		t.Errorf("%s", body)
+	}
+	if g := w.token(id).Token.Guest; g != "Tom B." {
+		t.Errorf("the link is for %q", g)
+	}
+}
+
 // maxPageBytes is what a host's page weighs at most, all in.
 const maxPageBytes = 60_000
 
