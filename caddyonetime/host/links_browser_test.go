@@ -281,3 +281,35 @@ func TestBrowserMakesALinkByKeyboard(t *testing.T) {
 		}
 	}
 }
+
+// TestBrowserTellsOfALostConnection makes a link where no answer comes, and again
+// where one does.
+func TestBrowserTellsOfALostConnection(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a browser")
+	}
+	browser := newBrowser(t)
+	w := newWorld(t)
+	w.actions()
+	w.browse(anna, "en")
+	ctx := tab(t, browser, 360, 740, chromedp.Navigate(w.srv.URL+"/new?action=front_door"), chromedp.WaitVisible(chromedp.CSS("#go")))
+	eval[any](t, ctx, `window.working = window.fetch; window.fetch = () => Promise.reject(new TypeError("offline"));
+		Object.defineProperty(navigator, "onLine", { get: () => window.online, configurable: true });
+		window.online = false; dispatchEvent(new Event("offline")); null`)
+	if err := chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS("#offline")), press("#go"), chromedp.WaitVisible(chromedp.CSS("#mistake"))); err != nil {
+		t.Fatal(err)
+	}
+	if said := eval[string](t, ctx, `document.querySelector("#mistake").textContent`); !strings.Contains(said, "No answer came.") {
+		t.Errorf("the page says %q", said)
+	}
+	eval[any](t, ctx, `window.fetch = window.working; window.online = true; dispatchEvent(new Event("online")); null`)
+	if eval[bool](t, ctx, `!document.querySelector("#offline").hidden`) {
+		t.Error("still offline")
+	}
+	if err := chromedp.Do(ctx, press("#go"), chromedp.WaitVisible(chromedp.CSS("#url"))); err != nil {
+		t.Fatal(err)
+	}
+	if views, _, _ := w.svc.Tokens(t.Context(), onetime.TokenQuery{}); len(views) != 1 {
+		t.Errorf("%d links", len(views))
+	}
+}
