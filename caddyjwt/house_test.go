@@ -148,6 +148,9 @@ func (h *house) load() {
 	if err := caddy.Load(config, true); err != nil {
 		h.t.Fatal(err)
 	}
+	if h.client != nil {
+		h.client.CloseIdleConnections() // Caddy has closed them
+	}
 }
 
 // restart is another process, as far as memory goes.
