@@ -218,13 +218,23 @@ func TestBrowserPausesEverything(t *testing.T) {
 		w.actions()
 		w.link(anna, `{"actions":["front_door"]}`)
 		w.browse(anna, "en")
-		tab(t, browser, 360, 740,
+		ctx := tab(t, browser, 360, 740,
 			call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: noScript}),
 			chromedp.Navigate(w.srv.URL+"/"),
 			chromedp.Click(chromedp.CSS("[role=switch]")),
 			chromedp.WaitVisible(chromedp.CSS("[role=switch][aria-checked=true]")))
 		if paused, _ := w.svc.Paused(t.Context()); !paused {
 			t.Error("not paused")
+		}
+		if noScript {
+			continue
+		}
+		// Another host lets them in again: this page follows.
+		if err := w.svc.SetPaused(t.Context(), anna.Person, false); err != nil {
+			t.Fatal(err)
+		}
+		if err := chromedp.Do(ctx, chromedp.WaitVisible(chromedp.CSS("[role=switch][aria-checked=false]")), chromedp.WaitNotPresent(chromedp.CSS("#paused .notice"))); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
 )
 
 func (w *world) token(id string) *onetime.View {
@@ -385,6 +386,11 @@ func TestPagesAreLight(t *testing.T) {
 			t.Errorf("%s weighs %d bytes, %d of them assets", path, n, assets)
 		} else {
 			t.Logf("%s: %d bytes", path, n)
+		}
+	}
+	for _, l := range words.All() {
+		if n := len(w.get(anna, "/", "Accept-Language", l.Tag()).want(200).body) + assets; n > maxPageBytes {
+			t.Errorf("in %s it weighs %d bytes", l.Tag(), n)
 		}
 	}
 }

@@ -249,11 +249,12 @@ if (document.querySelector("[data-awake]")) {
 	awake();
 }
 
-/* What happens meanwhile: parts with data-fresh follow it; its value is the link
-   that they are about */
-const parts = [...document.querySelectorAll("[data-fresh]")];
-if (parts.length && window.EventSource) {
-	const id = parts[0].dataset.fresh;
+/* What happens meanwhile: parts with data-fresh follow it, where its value is the
+   link that they are about, and with them those with data-also */
+const first = document.querySelector("[data-fresh]");
+if (first && window.EventSource) {
+	const parts = [...document.querySelectorAll("[data-fresh], [data-also]")];
+	const id = first.dataset.fresh;
 	let stream;
 	let timer;
 	const refresh = async () => {
@@ -285,9 +286,7 @@ if (parts.length && window.EventSource) {
 			});
 		}
 		// Everybody sees at once that another host has paused the links.
-		for (const what of ["paused", "resumed"]) {
-			stream.addEventListener(what, () => { if ((what === "paused") !== !!$("paused")) location.reload(); });
-		}
+		for (const what of ["paused", "resumed"]) stream.addEventListener(what, later);
 	};
 	document.addEventListener("visibilitychange", () => {
 		if (document.hidden) {
