@@ -1,0 +1,263 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/security"
+	"github.com/chromedp/chromedp"
+)
+
+// front is Home Assistant and a service, each at a host name of its own.
+type front struct {
+	ha, svc string // origins
+}
+
+// withLogin adds the sites of hass_login and hass_jwt to a Caddy.
+func withLogin(t *testing.T, s *server, scheme string) front {
+	t.Helper()
+	_, port, _ := net.SplitHostPort(freeAddr(t))
+	f := front{scheme + "://ha.home.localhost:" + port, scheme + "://svc.home.localhost:" + port}
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		if r.URL.Path == "/events" {
+			w.Header().Set("Content-Type", "text/event-stream")
+			io.WriteString(w, "data: begun\n\n")
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+			return
+		}
+		fmt.Fprintf(w, "<title>service</title><p id=who>%s %s</p>", r.Header.Get("X-Who"), r.Header.Get("X-Roles"))
+	}))
+	t.Cleanup(func() {
+		service.CloseClientConnections()
+		service.Close()
+	})
+	tls := ""
+	if scheme == "https" {
+		tls = "tls internal"
+	}
+	s.sites = fmt.Sprintf(`
+%[1]s {
+	bind 127.0.0.1
+	%[5]s
+	hass_login {
+		domain home.localhost
+	}
+	reverse_proxy %[2]s
+}
+%[3]s {
+	bind 127.0.0.1
+	%[5]s
+	hass_jwt {
+		login %[1]s
+		allow roles user
+	}
+	reverse_proxy %[4]s {
+		header_up X-Who {http.auth.user.name}
+		header_up X-Roles {http.auth.user.roles}
+	}
+}
+`, f.ha, strings.TrimPrefix(s.homeURL, "http://"), f.svc, strings.TrimPrefix(service.URL, "http://"), tls)
+	return f
+}
+
+// deep finds an element through shadow roots, of which Home Assistant's frontend
+// is made.
+const deep = `(s => { const find = root => { const e = root.querySelector(s); if (e) return e;
+	for (const x of root.querySelectorAll("*")) if (x.shadowRoot) { const e = find(x.shadowRoot); if (e) return e; } return null; }; return find(document); })`
+
+// keys types as people do.
+func (p *phone) keys(text string) {
+	p.t.Helper()
+	p.do(chromedp.KeyEvent(text))
+}
+
+// homeLogin logs in on Home Assistant's own login page, by the keyboard alone.
+func (p *phone) homeLogin(name, password string) {
+	p.t.Helper()
+	p.until("Home Assistant's login page", `!!`+deep+`('input[name="username"]')`)
+	p.eval(deep + `('input[name="username"]').focus()`)
+	p.keys(name)
+	p.eval(deep + `('input[name="password"]').focus()`)
+	p.keys(password + "\r")
+}
+
+func (p *phone) at(address string) {
+	p.t.Helper()
+	p.until("at "+address, `location.href === `+quote(address)+` && document.readyState === "complete"`)
+}
+
+func (p *phone) seesWho(who string) {
+	p.t.Helper()
+	p.until("the service knows "+who, `document.querySelector("#who")?.textContent === `+quote(who))
+}
+
+func TestLoginOnceAndBeInEverywhere(t *testing.T) {
+	for _, scheme := range []string{"http", "https"} {
+		t.Run(scheme, func(t *testing.T) {
+			h := realHome(t)
+			s := newServer(t, h)
+			f := withLogin(t, s, scheme)
+			s.start()
+			s.awaitHome()
+			p := newPhone(t, browser(t), true)
+			p.do(devtools(security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true}))
+
+			// A stranger is sent to Home Assistant's login page, and comes back by it.
+			p.open(f.svc + "/d/1?a=b")
+			p.homeLogin("owner", "owner-pass-1")
+			p.at(f.svc + "/d/1?a=b")
+			p.seesWho("Owner admin,user")
+
+			// "Keep me logged in" is on, for those in the local network: by what the frontend
+			// then keeps in this browser, one comes back without the cookie.
+			p.open(f.ha + "/auth/jwt_cookie/return.css")
+			if p.eval(`JSON.parse(localStorage.getItem("hassTokens"))?.clientId`) != f.ha+"/" {
+				t.Error("Home Assistant's frontend is not logged in")
+			}
+			p.eval(`fetch("/auth/jwt_cookie/logout", {method: "POST"}).then(r => document.title = r.status), ""`)
+			p.until("logged out of services", `document.title === "204"`)
+			p.open(f.svc + "/again")
+			p.at(f.svc + "/again")
+			p.seesWho("Owner admin,user")
+		})
+	}
+}
+
+// Logged in at Home Assistant itself, one is in at the service; logged out there, one is
+// out; and comes back without a click as long as Home Assistant is logged in to.
+func TestLogInAndOutAtHomeAssistant(t *testing.T) {
+	h := realHome(t)
+	s := newServer(t, h)
+	f := withLogin(t, s, "http")
+	s.start()
+	s.awaitHome()
+	p := newPhone(t, browser(t), true)
+
+	p.open(f.ha + "/")
+	p.homeLogin("resident", "resident-pass-1")
+	p.until("Home Assistant's frontend", `location.pathname !== "/auth/authorize" && localStorage.getItem("hassTokens") !== null`)
+	p.open(f.svc + "/")
+	p.seesWho("Resident user")
+
+	// Only the cookie goes: the frontend's own login brings it back.
+	p.open(f.ha + "/auth/jwt_cookie/return.css")
+	if p.eval(`localStorage.getItem("hassTokens") !== null`) != "true" {
+		t.Fatal("the frontend keeps nothing")
+	}
+	p.eval(`fetch("/auth/jwt_cookie/logout", {method: "POST"}).then(r => document.title = r.status), ""`)
+	p.until("our logout", `document.title === "204"`)
+	p.open(f.svc + "/again")
+	p.at(f.svc + "/again")
+	p.seesWho("Resident user")
+
+	// Home Assistant's own logout.
+	p.open(f.ha + "/auth/jwt_cookie/return.css")
+	p.eval(`(async () => { const body = new FormData(); body.append("token", JSON.parse(localStorage.hassTokens).refresh_token);
+		const r = await fetch("/auth/revoke", {method: "POST", credentials: "same-origin", body}); localStorage.removeItem("hassTokens"); document.title = "out " + r.status; })(), ""`)
+	p.until("logged out", `document.title === "out 200"`)
+	p.open(f.svc + "/")
+	p.until("Home Assistant's login page", `location.pathname === "/auth/authorize" && !!`+deep+`('input[name="username"]')`)
+}
+
+// A deactivated user's open connections end within 5 s.
+func TestDeactivatedUserIsOutAtOnce(t *testing.T) {
+	h := realHome(t)
+	s := newServer(t, h)
+	f := withLogin(t, s, "http")
+	s.start()
+	s.awaitHome()
+	client := &http.Client{CheckRedirect: noRedirects}
+
+	name := fmt.Sprintf("lodger%d", time.Now().UnixNano())
+	var made struct {
+		User struct {
+			ID string `json:"id"`
+		} `json:"user"`
+	}
+	ask := func(typ string, fields map[string]any, out any) {
+		t.Helper()
+		if err := h.client.Query(h.within(15*time.Second), typ, fields, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask("config/auth/create", map[string]any{"name": name, "group_ids": []string{"system-users"}}, &made)
+	t.Cleanup(func() {
+		_ = h.client.Query(h.within(15*time.Second), "config/auth/delete", map[string]any{"user_id": made.User.ID}, nil)
+	})
+	ask("config/auth_provider/homeassistant/create", map[string]any{"user_id": made.User.ID, "username": name, "password": "pass-1-of-lodger"}, nil)
+
+	cookie := httpLogin(t, client, f, name, "pass-1-of-lodger")
+	get := func(path string) *http.Response {
+		t.Helper()
+		r := must(http.NewRequest("GET", local(f.svc)+path, nil))
+		r.Host = strings.TrimPrefix(f.svc, "http://")
+		r.Header.Set("Cookie", cookie)
+		return must(client.Do(r))
+	}
+	res := get("/")
+	res.Body.Close()
+	if res.StatusCode != 200 {
+		t.Fatalf("logged in, but %d", res.StatusCode)
+	}
+	stream := get("/events")
+	defer stream.Body.Close()
+	must(io.ReadFull(stream.Body, make([]byte, 13)))
+	ended := make(chan struct{})
+	go func() {
+		io.Copy(io.Discard, stream.Body)
+		close(ended)
+	}()
+	ask("config/auth/update", map[string]any{"user_id": made.User.ID, "is_active": false}, nil)
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Error("an event stream goes on")
+	}
+	eventually(t, 5*time.Second, "out", func() bool {
+		res := get("/")
+		res.Body.Close()
+		return res.StatusCode == 401
+	})
+}
+
+// local is the address of an origin below localhost, for those who do not resolve it.
+func local(origin string) string {
+	return "http://127.0.0.1:" + origin[strings.LastIndexByte(origin, ':')+1:]
+}
+
+// httpLogin logs in as the frontend does and returns the cookie.
+func httpLogin(t *testing.T, client *http.Client, f front, name, password string) string {
+	t.Helper()
+	host := strings.TrimPrefix(f.ha, "http://")
+	post := func(path, kind, body string) (string, http.Header) {
+		t.Helper()
+		r := must(http.NewRequest("POST", local(f.ha)+path, strings.NewReader(body)))
+		r.Host = host
+		r.Header.Set("Content-Type", kind)
+		res := must(client.Do(r))
+		defer res.Body.Close()
+		return string(must(io.ReadAll(res.Body))), res.Header
+	}
+	member := func(text, name string) string {
+		_, text, _ = strings.Cut(text, `"`+name+`":"`)
+		text, _, _ = strings.Cut(text, `"`)
+		return text
+	}
+	id := f.ha + "/"
+	flow, _ := post("/auth/login_flow", "application/json", `{"client_id":"`+id+`","handler":["homeassistant",null],"redirect_uri":"`+id+`"}`)
+	done, _ := post("/auth/login_flow/"+member(flow, "flow_id"), "application/json", `{"client_id":"`+id+`","username":"`+name+`","password":"`+password+`"}`)
+	answer, header := post("/auth/token", "application/x-www-form-urlencoded", "grant_type=authorization_code&client_id="+id+"&code="+member(done, "result"))
+	cookie, _, _ := strings.Cut(header.Get("Set-Cookie"), ";")
+	if !strings.HasPrefix(cookie, "jwt_access_token=ey") {
+		t.Fatalf("no cookie: %s %v %s", done, header, answer)
+	}
+	return cookie
+}
