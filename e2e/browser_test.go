@@ -232,7 +232,7 @@ func TestHostMakesALinkOnAPhone(t *testing.T) {
 				t.Fatalf("the link is %q", address)
 			}
 			for what, selector := range map[string]string{
-				"a QR code": `img[src^="qr.svg"]`, "SMS": `a[href^="sms:"]`, "WhatsApp": `a[href^="https://wa.me/"]`, "mail": `a[href^="mailto:"]`,
+				"QR code": `a[href^="qr?id="]`, "SMS": `a[href^="sms:"]`, "WhatsApp": `a[href^="https://wa.me/"]`, "mail": `a[href^="mailto:"]`,
 			} {
 				if p.eval(`!!document.querySelector(`+quote(selector)+`)`) != "true" {
 					t.Errorf("no %s", what)

@@ -184,8 +184,8 @@ func TestPromise2_ReloadInTheMiddle(t *testing.T) {
 	}
 }
 
-// caddy validate and caddy adapt beside the running Caddy are quick and touch
-// nothing: no store, no key, no connection.
+// caddy validate and caddy adapt beside the running Caddy wait for nothing and
+// touch nothing: no store, no key, no connection.
 func TestValidateBesideARunningCaddy(t *testing.T) {
 	h := realHome(t)
 	p := newProxy(t, h)
@@ -210,10 +210,8 @@ func TestValidateBesideARunningCaddy(t *testing.T) {
 	l := s.link(openFrontDoor, 1)
 	connections, store := p.connections(), must(os.Stat(s.storePath()))
 	for _, command := range []string{"validate", "adapt"} {
-		begun := time.Now()
-		stdout, stderr, status := s.run(command, "--config", s.config(), "--adapter", "caddyfile")
-		if took := time.Since(begun); status != 0 || took > 4*time.Second {
-			t.Errorf("caddy %s: %d after %v\n%s%s", command, status, took, stdout, stderr)
+		if stdout, stderr, status := s.run(command, "--config", s.config(), "--adapter", "caddyfile"); status != 0 {
+			t.Errorf("caddy %s: %d\n%s%s", command, status, stdout, stderr)
 		}
 	}
 	if now := must(os.Stat(s.storePath())); !now.ModTime().Equal(store.ModTime()) || now.Size() != store.Size() {
