@@ -142,3 +142,29 @@ func TestDashboardShowsWhatTheDoctorFinds(t *testing.T) {
 		t.Errorf("%d %s", status, body)
 	}
 }
+
+// A credential needs no login in front, and passes for nobody's but its own.
+func TestCredentialPastTheLogin(t *testing.T) {
+	r := newRig(t)
+	r.run(r.caddyfile("", "", "handle_path /machine/* {\nhass_onetime dashboard\n}"))
+	_, secret, err := r.service().CreateCredential(t.Context(), onetime.Person{ID: "anna"}, "Automations", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, body := r.request("GET", "/machine/api/tokens", "Authorization", "Bearer "+secret); status != 200 {
+		t.Errorf("a credential: %d %s", status, body)
+	}
+	for _, header := range [][]string{{}, {"Authorization", "Bearer " + secret[:41]}, {"Authorization", "Bearer chk_"}, {"Authorization", "Bearer x"}, {"Authorization", secret}} {
+		if status, body := r.request("GET", "/machine/api/tokens", header...); status != 401 && status != 403 {
+			t.Errorf("%d headers: %d %s", len(header), status, body)
+		}
+	}
+	if status, _ := r.request("GET", "/machine/", "Authorization", "Bearer "+secret); status != 403 {
+		t.Errorf("a page: %d", status)
+	}
+	for _, name := range []string{"caddy.log", "access.log"} {
+		if strings.Contains(r.file(name), secret) {
+			t.Errorf("%s has the credential", name)
+		}
+	}
+}

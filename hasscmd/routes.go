@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime"
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 	"github.com/caddy-hass/caddy-hass/hasscmd/doctor"
 )
 
@@ -33,6 +34,7 @@ type place struct {
 	hosts         []string // none: any
 	path          string   // what the path begins with
 	authenticated bool     // an authentication handler came before
+	credentials   bool     // only requests with a credential of ours come here
 }
 
 // findRoutes walks through all HTTP routes of the configuration that runs.
@@ -69,6 +71,8 @@ func (f *found) routes(routes caddyhttp.RouteList, at place) {
 					if len(*m) > 0 {
 						inner.path, _, _ = strings.Cut((*m)[0], "*")
 					}
+				case *caddyhttp.MatchHeader:
+					inner.credentials = inner.credentials || onlyCredentials(http.Header(*m)["Authorization"])
 				}
 			}
 		}
@@ -87,6 +91,14 @@ func (f *found) routes(routes caddyhttp.RouteList, at place) {
 	}
 }
 
+// onlyCredentials reports whether a matcher of the header Authorization takes
+// nothing but credentials of ours.
+func onlyCredentials(patterns []string) bool {
+	return len(patterns) > 0 && !slices.ContainsFunc(patterns, func(p string) bool {
+		return !strings.HasPrefix(p, "Bearer "+onetime.CredentialPrefix)
+	})
+}
+
 func (f *found) handler(handler caddyhttp.MiddlewareHandler, at *place) {
 	switch h := handler.(type) {
 	case *caddyhttp.Subroute:
@@ -99,6 +111,9 @@ func (f *found) handler(handler caddyhttp.MiddlewareHandler, at *place) {
 		f.guests = true
 		return
 	case *caddyonetime.DashboardHandler:
+		if at.credentials {
+			return // it is meant to have no login in front of it
+		}
 		f.dashboards = append(f.dashboards, dashboardAt(*at, h))
 		return
 	case *reverseproxy.Handler:
