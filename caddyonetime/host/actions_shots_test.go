@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"net/url"
 	"time"
 
 	"github.com/chromedp/chromedp"
@@ -35,6 +36,11 @@ func actionScenes() []scene {
 		{"look-done", anna, func(w *world) string { w.busy(); w.pickable(); return "/look?name=front_door&state=failed" }, []step{wait(500 * time.Millisecond)}},
 		{"log", anna, func(w *world) string { w.busy(); return "/log" }, nil},
 		{"log-empty", anna, func(w *world) string { return "/log" }, nil},
+		{"credentials", anna, func(w *world) string {
+			w.actions()
+			w.do(anna, "POST", "/credentials", url.Values{"op": {"make"}, "name": {"Automations"}, "action": {"light"}}).want(200)
+			return "/credentials"
+		}, nil},
 		{"doctor", anna, func(w *world) string {
 			w.cfg.Doctor = func(context.Context) (*Findings, error) {
 				return &Findings{At: w.clock.Now(), List: []Finding{

@@ -26,7 +26,7 @@ func TestAxe(t *testing.T) {
 	only := strings.Fields(os.Getenv("HOST_SCREENSHOTS_ONLY"))
 	browser := newBrowser(t)
 	for _, l := range []look{{name: "phone", width: 360, height: 740}, {name: "desk", width: 1280, height: 800, dark: true}} {
-		for _, s := range scenes() {
+		for _, s := range append(scenes(), actionScenes()...) {
 			name := l.name + "-" + s.name
 			wanted := len(only) == 0
 			for _, part := range only {

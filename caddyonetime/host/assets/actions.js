@@ -148,7 +148,7 @@ const rows = $("rows");
 if (rows?.dataset.after && window.EventSource) {
 	const follows = $("follows");
 	const label = follows.querySelector("span");
-	rows.setAttribute("role", "log");
+	$("logbox").setAttribute("role", "log");
 	let last = rows.dataset.after;
 	let stream;
 	let timer;
