@@ -230,6 +230,7 @@ func (h *HassLogin) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	select {
 	case <-h.app.started:
 		if found := h.reader.find(v, hostOf(r), clientIP(r)); found.renewed != "" {
+			v.renewed = found.renewed
 			w = h.reader.renewing(w, r, found)
 		}
 	default:

@@ -3,6 +3,7 @@ package caddyjwt
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"io"
@@ -20,6 +21,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/coder/websocket"
 
 	"github.com/caddy-hass/caddy-hass/hassclient/hasstest"
 )
@@ -625,6 +628,69 @@ func TestStreamsEndWithTheSession(t *testing.T) {
 	ends("deactivation", kept)
 }
 
+func TestWebSocketsEndWithTheSession(t *testing.T) {
+	h := newHouse(t, "domain house.test", "")
+	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer c.CloseNow()
+		for {
+			kind, b, err := c.Read(r.Context())
+			if err != nil || c.Write(r.Context(), kind, b) != nil {
+				return
+			}
+		}
+	})
+	h.service.Store(&echo)
+	cookie, own := h.login("owner", ownerPass)
+	later(t, 31*time.Minute) // the cookie is renewed in the very answer that upgrades
+	c, res, err := websocket.Dial(t.Context(), h.svc+"/ws", &websocket.DialOptions{HTTPClient: h.client, HTTPHeader: http.Header{"Cookie": {"jwt_access_token=" + cookie}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.CloseNow()
+	if (reply{Response: res}).cookie() == "" {
+		t.Errorf("not renewed: %v", res.Header)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := c.Write(ctx, websocket.MessageText, []byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	if _, b, err := c.Read(ctx); err != nil || string(b) != "hello" {
+		t.Fatalf("%v %s", err, b)
+	}
+	h.send("POST", h.ha+"/auth/revoke", url.Values{"token": {own.Refresh}}.Encode(), urlencoded)
+	if _, _, err := c.Read(ctx); err == nil || ctx.Err() != nil {
+		t.Errorf("it goes on: %v", err)
+	}
+	if _, res, err := websocket.Dial(ctx, h.svc+"/ws", &websocket.DialOptions{HTTPClient: h.client, HTTPHeader: http.Header{"Cookie": {"jwt_access_token=" + cookie}}}); err == nil || res == nil || res.StatusCode != 401 {
+		t.Errorf("another one: %v", err)
+	}
+}
+
+func TestThreat13_HomeAssistantIsAskedWithTheClientsRealAddress(t *testing.T) {
+	for _, c := range []struct {
+		trusted bool
+		sent    []string
+		want    string
+	}{
+		{false, nil, "192.0.2.1"}, {false, []string{"10.0.0.1"}, "192.0.2.1"},
+		{true, nil, "192.0.2.1"}, {true, []string{"203.0.113.5", "10.0.0.7"}, "203.0.113.5, 10.0.0.7, 192.0.2.1"},
+	} {
+		r := withCaddy(get("http://ha.house.test/auth/token"))
+		for _, s := range c.sent {
+			r.Header.Add("X-Forwarded-For", s)
+		}
+		caddyhttp.SetVar(r.Context(), caddyhttp.TrustedProxyVarKey, c.trusted)
+		if got := forwardedFor(r).Get("X-Forwarded-For"); got != c.want {
+			t.Errorf("%+v: got %s", c, got)
+		}
+	}
+}
+
 func TestStreamsEndWhenTheSessionIsOver(t *testing.T) {
 	h := newHouse(t, "domain house.test\nsession 3s", "")
 	stream := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -646,6 +712,8 @@ func TestStreamsEndWhenTheSessionIsOver(t *testing.T) {
 	if _, err := io.ReadAll(res.Body); err != nil && strings.Contains(err.Error(), "Timeout") {
 		t.Error("it goes on")
 	}
+	later(t, defaultLeeway+time.Second)
+	h.out("after it", cookie)
 }
 
 func TestThreat10_ReloadsLoseNoSession(t *testing.T) {

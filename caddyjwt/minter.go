@@ -74,6 +74,9 @@ func randomID() string {
 func (m *Minter) Mint(who Resident, sid string, at time.Time, extra map[string]any, lifetime time.Duration) (string, error) {
 	// Of what was decided at some second, a token of the same one knows nothing.
 	issued := max(at.Unix(), m.realm.lastEnd(who.ID)+1)
+	if sid != "" {
+		lifetime = min(lifetime, m.session)
+	}
 	c := make(map[string]any, len(extra)+12)
 	maps.Copy(c, extra)
 	roles := []string{roleUser}
