@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/security"
 	"github.com/chromedp/chromedp"
 )
@@ -260,4 +261,30 @@ func httpLogin(t *testing.T, client *http.Client, f front, name, password string
 		t.Fatalf("no cookie: %s %v %s", done, header, answer)
 	}
 	return cookie
+}
+
+// A page within one of the phone apps gets an access token from the app, which is played
+// here as the apps' documentation describes them: nothing is kept in the page's storage,
+// and nobody types or taps.
+func TestPhoneAppsHandOverTheirLogin(t *testing.T) {
+	h := realHome(t)
+	s := newServer(t, h)
+	f := withLogin(t, s, "http")
+	s.start()
+	s.awaitHome()
+	for name, app := range map[string]string{
+		"Android": `window.externalApp = {getExternalAuth: (m) => setTimeout(() => window[JSON.parse(m).callback](true, {access_token: TOKEN, expires_in: 1800}), 50)}`,
+		"iOS":     `window.webkit = {messageHandlers: {getExternalAuth: {postMessage: (m) => setTimeout(() => window[m.callback](true, {access_token: TOKEN, expires_in: 1800}), 50)}}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPhone(t, browser(t), true)
+			p.do(devtools(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: strings.ReplaceAll(app, "TOKEN", quote(h.user))}))
+			p.open(f.svc + "/app")
+			p.at(f.svc + "/app")
+			p.seesWho("Resident user")
+		})
+	}
+	if log := s.file("caddy.log"); strings.Contains(log, h.user) {
+		t.Error("the app's token is in the log")
+	}
 }
