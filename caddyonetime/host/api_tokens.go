@@ -321,6 +321,9 @@ func (r *request) patchToken() error {
 		c.Expires = &t.expires
 	}
 	if revokedSet {
+		if err := r.mayRevoke(v.Token, revoked); err != nil {
+			return err
+		}
 		c.Revoked = &revoked
 	}
 	rev, err := r.ifMatch(func() (uint64, error) { return v.Token.Revision, nil })
@@ -333,6 +336,16 @@ func (r *request) patchToken() error {
 	}
 	r.setETag(v.Token.Revision)
 	return r.reply(http.StatusOK, r.tokenJSON(v))
+}
+
+// mayRevoke returns why the visitor may not switch the token off or on: what a
+// manager has switched off stays off for those who only share.
+func (r *request) mayRevoke(t *onetime.Token, revoked bool) error {
+	if revoked || r.visitor.Manage || t.RevokedBy == nil || t.RevokedBy.ID == r.visitor.ID {
+		return nil
+	}
+	return &problem{Status: http.StatusForbidden, Code: "forbidden", Field: "revoked",
+		Detail: "Somebody else has switched this link off, and only who manages the links may switch it on again."}
 }
 
 func (r *request) revokeToken() error {

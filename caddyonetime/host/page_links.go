@@ -363,6 +363,9 @@ func (r *request) tokenOp(v *onetime.View, op string) error {
 	switch op {
 	case "revoke", "unrevoke":
 		revoked := op == "revoke"
+		if err := r.mayRevoke(v.Token, revoked); err != nil {
+			return err
+		}
 		_, err := r.svc.ChangeToken(ctx, by, id, onetime.TokenChange{Revoked: &revoked}, 0)
 		return err
 	case "replenish":

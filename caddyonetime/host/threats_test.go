@@ -154,6 +154,12 @@ func TestThreat31_WhoMayShareMayNotManage(t *testing.T) {
 	}
 	w.do(ben, "PATCH", "/api/tokens/"+bens, `{"guest":"Ina B."}`).want(200)
 	w.do(ben, "DELETE", "/api/tokens/"+bens, nil).want(204)
+	// His own he may switch on again, but not what somebody who manages has
+	// switched off.
+	w.do(ben, "PATCH", "/api/tokens/"+bens, `{"revoked":false}`).want(200)
+	w.do(anna, "DELETE", "/api/tokens/"+bens, nil).want(204)
+	w.do(ben, "PATCH", "/api/tokens/"+bens, `{"revoked":false}`).code(403, "forbidden")
+	w.do(ben, "POST", "/", url.Values{"op": {"unrevoke"}, "id": {bens}}).want(http.StatusForbidden)
 	w.do(anna, "DELETE", "/api/tokens/"+bens, nil).want(204) // who may manage may that, too
 	for _, e := range w.get(ben, "/api/log").json()["entries"].([]any) {
 		if e.(map[string]any)["token"] != bens {
