@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -719,7 +720,9 @@ func TestStreamsEndWhenTheSessionIsOver(t *testing.T) {
 func TestThreat10_ReloadsLoseNoSession(t *testing.T) {
 	h := newHouse(t, "domain house.test", "")
 	cookie, _ := h.login("owner", ownerPass)
+	h.load()
 	before := h.realm()
+	goroutines := runtime.NumGoroutine()
 	var failed atomic.Int32
 	done := make(chan struct{})
 	go func() {
@@ -746,6 +749,14 @@ func TestThreat10_ReloadsLoseNoSession(t *testing.T) {
 		t.Error("the realm does not outlive a reload")
 	}
 	h.in("afterwards", cookie)
+	h.client.CloseIdleConnections()
+	t.Cleanup(func() {
+		if t.Failed() {
+			stacks := make([]byte, 1<<20)
+			t.Logf("%s", stacks[:runtime.Stack(stacks, true)])
+		}
+	})
+	until(t, "goroutines are level", func() bool { return runtime.NumGoroutine() <= goroutines+5 })
 }
 
 func TestLoginConfigurationErrors(t *testing.T) {

@@ -75,6 +75,7 @@ func newHouse(t *testing.T, login, guard string) *house {
 		}
 		straight.ServeHTTP(w, r)
 	}))
+	upstream.Config.SetKeepAlivesEnabled(false) // idle connections of former configurations are Caddy's own
 	t.Cleanup(upstream.Close)
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if f := h.service.Load(); f != nil {
@@ -83,6 +84,7 @@ func newHouse(t *testing.T, login, guard string) *house {
 		}
 		fmt.Fprintf(w, "%s|%s|%s", r.Header.Get("X-Who"), r.Header.Get("X-Roles"), r.Header.Get("Cookie"))
 	}))
+	service.Config.SetKeepAlivesEnabled(false)
 	t.Cleanup(service.Close)
 	t.Setenv("HOUSE_TOKEN", h.home.Token())
 	if guard == "" {
