@@ -32,15 +32,15 @@ var things = []thing{
 // its link does.
 var actions = []onetime.Action{
 	{
-		Name: "front_door", Title: "Open the front door", Home: onetime.DefaultHome, Done: "Push: the door sticks a little.",
+		Name: "front_door", Icon: "door", Title: "Open the front door", Home: onetime.DefaultHome, Done: "Push: the door sticks a little.",
 		Definition: "action: lock.unlock\ntarget:\n  entity_id: lock.front_door\n",
 	},
 	{
-		Name: "hall_light", Title: "Switch on the hall light", Home: onetime.DefaultHome,
+		Name: "hall_light", Icon: "light", Title: "Switch on the hall light", Home: onetime.DefaultHome,
 		Definition: "action: light.turn_on\ntarget:\n  entity_id: light.hall\n",
 	},
 	{
-		Name: "vacuum", Title: "Start the vacuum", Home: onetime.DefaultHome,
+		Name: "vacuum", Icon: "vacuum", Title: "Start the vacuum", Home: onetime.DefaultHome,
 		Definition: "action: vacuum.start\ntarget:\n  entity_id: vacuum.robbie\n",
 	},
 }
