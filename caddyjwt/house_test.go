@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -17,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -209,6 +211,11 @@ func (h *house) send(method, address, body string, fields ...string) reply {
 		r.Header.Add(name, value)
 	}
 	res, err := h.client.Do(r)
+	for try := 0; errors.Is(err, syscall.ECONNRESET) && try < 5; try++ {
+		// Caddy ends connections that it has not accepted when it reloads.
+		r.Body = io.NopCloser(strings.NewReader(body))
+		res, err = h.client.Do(r)
+	}
 	if err != nil {
 		h.t.Fatal(err)
 	}

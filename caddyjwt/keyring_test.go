@@ -401,3 +401,20 @@ func TestHomesAreStrangersToEachOther(t *testing.T) {
 		t.Errorf("keys: %s %s", a, b)
 	}
 }
+
+// A Caddy that only has hass_jwt, on the storage of one with hass_login, renews as well.
+func TestAnotherCaddyOnTheSameStorageRenews(t *testing.T) {
+	h := newHouse(t, "domain house.test\nsession 2h", "")
+	cookie, _ := h.login("owner", ownerPass)
+	begin, end := strings.Index(h.body, "\thass_login {"), strings.Index(h.body, "\treverse_proxy")
+	h.body = h.body[:begin] + h.body[end:] // what is left of it is that other Caddy
+	h.restart()
+	h.in("fresh", cookie)
+	later(t, 31*time.Minute)
+	r := h.open(cookie)
+	if r.StatusCode != 200 || r.cookie() == "" || !strings.Contains(r.Header.Get("Set-Cookie"), "Domain=house.test") {
+		t.Fatalf("expired, but its session lives: %d %v", r.StatusCode, r.Header)
+	}
+	later(t, 2*time.Hour)
+	h.out("after the session", r.cookie())
+}

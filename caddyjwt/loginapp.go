@@ -91,7 +91,7 @@ func (a *LoginApp) hold(home string) (*heldRealm, error) {
 // in this configuration.
 func (h *heldRealm) minterFor(host, cookie, issuer string) *Minter {
 	var found *Minter
-	for _, m := range h.minters {
+	for _, m := range h.all() {
 		switch {
 		case m.cookie != cookie || m.issuer != issuer:
 		case m.covers(host):
@@ -101,6 +101,14 @@ func (h *heldRealm) minterFor(host, cookie, issuer string) *Minter {
 		}
 	}
 	return found
+}
+
+// all is who mints here, or, where nobody does, elsewhere on the same storage.
+func (h *heldRealm) all() []*Minter {
+	if list := h.elsewhere.Load(); len(h.minters) == 0 && list != nil {
+		return *list
+	}
+	return h.minters
 }
 
 // longest is the longest session of this configuration.
@@ -124,6 +132,11 @@ func (a *LoginApp) Start() error {
 			return fmt.Errorf("home %q: %w", home, err)
 		}
 		a.letGo = append(a.letGo, stop)
+		if len(held.minters) > 0 {
+			if err := held.tell(held.minters); err != nil {
+				return fmt.Errorf("home %q: %w", home, err)
+			}
+		}
 		if len(held.minters) == 0 && held.ring.Load() == nil {
 			a.log.Warn("nobody is let in by hass_jwt yet: there is no hass_login for this home in this configuration, and Caddy's storage has no keys of one. "+
 				"Add hass_login in front of Home Assistant, or say where the keys are: key file <pem> or key jwks <url>", "home", home)

@@ -21,8 +21,9 @@ import (
 
 const (
 	// storageFolder is where Caddy's storage has what belongs to hass_login,
-	// in a folder for each home: keys.json with the signing keys, and
-	// ended.json with the sessions that have ended early.
+	// in a folder for each home: keys.json with the signing keys,
+	// ended.json with the sessions that have ended early, and login.json with how cookies
+	// are minted.
 	storageFolder = "hass_login"
 
 	// storagePoll is how often the storage is asked whether another Caddy has
@@ -51,7 +52,8 @@ type realm struct {
 	ring atomic.Pointer[ring]   // nil: there are no keys yet
 	keys atomic.Pointer[KeySet] // never nil
 	sessions
-	accounts atomic.Pointer[accounts] // nil: not known
+	accounts  atomic.Pointer[accounts]  // nil: not known
+	elsewhere atomic.Pointer[[]*Minter] // as the storage says
 
 	used     usedStates
 	problems problems
@@ -61,6 +63,9 @@ type realm struct {
 	mu        sync.Mutex // held while the storage is read or written; guards what follows
 	keysSeen  certmagic.KeyInfo
 	endedSeen certmagic.KeyInfo
+
+	elsewhereSeen certmagic.KeyInfo
+
 	refreshed time.Time
 	complaint string
 	started   bool
@@ -125,7 +130,7 @@ func (r *realm) start(storage certmagic.Storage, log *slog.Logger, makeKeys bool
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.readEnded(ctx); err != nil {
+	if err := errors.Join(r.readEnded(ctx), r.readElsewhere(ctx)); err != nil {
 		return nil, err
 	}
 	if makeKeys {
@@ -178,7 +183,7 @@ func (r *realm) look() {
 	ctx, cancel := context.WithTimeout(context.Background(), storageWithin)
 	defer cancel()
 	r.mu.Lock()
-	err := errors.Join(r.readKeys(ctx), r.readEnded(ctx))
+	err := errors.Join(r.readKeys(ctx), r.readEnded(ctx), r.readElsewhere(ctx))
 	if have := r.ring.Load(); err == nil && have != nil {
 		copied := *have
 		if due, e := copied.advance(now()); e == nil && due {
