@@ -48,7 +48,7 @@ func read(t *testing.T, name string) string {
 // its modules accept what it says, also what it offers as a comment.
 func TestExampleIsValid(t *testing.T) {
 	text := read(t, example)
-	offered := regexp.MustCompile(`(?m)^(\s*)# ?((?:\t*)(?:hass|url|token|notify|target|tls_\w+|\w+\.example\.com|hass_jwt|login|key|allow|reverse_proxy|header_up|\}).*)$`)
+	offered := regexp.MustCompile(`(?m)^(\s*)# ?((?:\t*)(?:hass|url|token|notify|target|tls_\w+|\w+\.example\.com|hass_login|hass_jwt|domain|login|allow|reverse_proxy|header_up|\}).*)$`)
 	pem := filepath.Join(t.TempDir(), "jwt_cookie.pem") // is not there yet, as at a first start
 	for name, text := range map[string]string{
 		example: text,
