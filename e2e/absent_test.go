@@ -196,6 +196,7 @@ func TestPromise9_RefusedTokenIsLeftAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.awaitHome()
+	eventually(t, 10*time.Second, "actions are saved", func() bool { return s.put("front_door", openFrontDoor).status/100 == 2 })
 	s.link(openFrontDoor, 1).press("").is(t, 200, "done")
 }
 

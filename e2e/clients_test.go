@@ -155,6 +155,16 @@ func asRead(a answer) answer {
 // press redeems once; key may be empty.
 func (l link) press(key string) answer { return l.pressBy(http1, l.url, key) }
 
+// persist presses as a page does on a bad line: the same press again, until there is
+// an answer. A reload ends connections that are idle or that Caddy has not taken yet.
+func (l link) persist(key string) answer {
+	a := l.press(key)
+	for try := 0; a.err != nil && try < 20; try++ {
+		a = l.press(key)
+	}
+	return a
+}
+
 func (l link) pressBy(client *http.Client, address, key string) answer {
 	header := []string{"Accept", "application/json"}
 	if key != "" {

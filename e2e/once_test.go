@@ -264,7 +264,7 @@ func TestStillRunning(t *testing.T) {
 	}
 	var last answer
 	eventually(t, 30*time.Second, "the script has ended", func() bool {
-		last = l.press("k")
+		last = l.persist("k")
 		return last.status != 202
 	})
 	if last.is(t, 200, "done").left(t, 0); !last.Replayed {

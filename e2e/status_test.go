@@ -178,7 +178,7 @@ func TestEventsResumeAfterAReload(t *testing.T) {
 	if event, _ := next(); event != "" {
 		t.Errorf("the stream goes on after a reload: %s", event)
 	}
-	l.press("").is(t, 200, "done")
+	l.persist("second").is(t, 200, "done")
 	next = watch(id)
 	if event, newer := next(); event != "redemption" || newer == id {
 		t.Errorf("after the reload: %q %q", event, newer)
