@@ -262,7 +262,7 @@ func (s *server) load() error {
 	}
 	req.Header.Set("Content-Type", "text/caddyfile")
 	req.Header.Set("Cache-Control", "must-revalidate") // also where it is the same
-	res, err := http.DefaultClient.Do(req)
+	res, err := admin.Do(req)
 	if err != nil {
 		return err
 	}
@@ -276,7 +276,7 @@ func (s *server) load() error {
 // ask gets something of the admin endpoint.
 func (s *server) ask(path string) string {
 	s.t.Helper()
-	res, err := http.Get("http://" + s.admin + path)
+	res, err := admin.Get("http://" + s.admin + path)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -22,6 +22,9 @@ var http1 = &http.Client{Timeout: 60 * time.Second, CheckRedirect: noRedirects, 
 	MaxIdleConnsPerHost: 100, TLSClientConfig: &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}},
 }}
 
+// admin keeps no connection: a reload ends those to the admin endpoint, too.
+var admin = &http.Client{Timeout: 60 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+
 // http2 has one connection for all.
 var http2 = &http.Client{Timeout: 60 * time.Second, CheckRedirect: noRedirects, Transport: &http.Transport{
 	ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
@@ -266,7 +269,7 @@ func (r report) level(check string) string {
 // examine asks the doctor.
 func (s *server) examine() (r report) {
 	s.t.Helper()
-	res, err := http.Post("http://"+s.admin+"/hass/doctor", "", nil)
+	res, err := admin.Post("http://"+s.admin+"/hass/doctor", "", nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
