@@ -55,22 +55,34 @@ func viewOf(r *http.Request) view {
 // externalURL returns the address of a request as its sender knows it: before
 // any rewriting here, and as proxies tell it that Caddy is set to trust.
 func externalURL(r *http.Request) *url.URL {
-	u := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	u := &url.URL{Scheme: "http", Host: externalHost(r), Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
 	if r.TLS != nil {
 		u.Scheme = "https"
 	}
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
 		u.Path, u.RawPath, u.RawQuery = original.URL.Path, original.URL.RawPath, original.URL.RawQuery
 	}
-	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+	if fromTrustedProxy(r) {
 		if proto := strings.ToLower(lastValue(r.Header, "X-Forwarded-Proto")); proto == "http" || proto == "https" {
 			u.Scheme = proto
 		}
-		if host := lastValue(r.Header, "X-Forwarded-Host"); host != "" && !strings.ContainsAny(host, "/\\?#@, ") {
-			u.Host = host
-		}
 	}
 	return u
+}
+
+// externalHost is the host of externalURL, with its port.
+func externalHost(r *http.Request) string {
+	if fromTrustedProxy(r) {
+		if host := lastValue(r.Header, "X-Forwarded-Host"); host != "" && !strings.ContainsAny(host, "/\\?#@, ") {
+			return host
+		}
+	}
+	return r.Host
+}
+
+func fromTrustedProxy(r *http.Request) bool {
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return trusted
 }
 
 // lastValue returns the value nearest to us, as reverse_proxy takes it.

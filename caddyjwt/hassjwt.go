@@ -313,10 +313,14 @@ func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	visitor := visitorOf(r, repl)
 
-	host, ip := hostOf(r), clientIP(r)
+	host := "" // matters only to who renews
+	if h.realm != nil {
+		host = hostOf(r)
+	}
+	ip := clientIP(r)
 	found := h.look(visitor, host, ip, true)
 	if found.shown && found.who == nil {
-		refusals.note(host, problemOf(found.err))
+		refusals.note(hostOf(r), problemOf(found.err))
 	}
 	removeCookies(r.Header, h.isOurs)
 	if found.bearer != "" && !h.KeepToken {

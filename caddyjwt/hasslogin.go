@@ -308,7 +308,8 @@ func (h *HassLogin) serveKeys(w http.ResponseWriter, r *http.Request, _ *visitor
 
 // hostOf is the name of the host that a request is for, in lower case.
 func hostOf(r *http.Request) string {
-	return strings.ToLower(externalURL(r).Hostname())
+	u := url.URL{Host: externalHost(r)}
+	return strings.ToLower(u.Hostname())
 }
 
 // originOf is the origin of the site that a request is for.
