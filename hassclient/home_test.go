@@ -54,7 +54,7 @@ type session struct {
 	home *scriptedHome
 	ws   *websocket.Conn
 	ctx  context.Context
-	todo []incoming
+	waiting []incoming
 }
 
 type incoming struct {
@@ -76,7 +76,7 @@ func (s *session) send(format string, args ...any) {
 
 // next is the next command; ok is false when the connection has ended.
 func (s *session) next() (in incoming, ok bool) {
-	for len(s.todo) == 0 {
+	for len(s.waiting) == 0 {
 		_, b, err := s.ws.Read(s.ctx)
 		if err != nil {
 			return in, false
@@ -84,11 +84,11 @@ func (s *session) next() (in incoming, ok bool) {
 		if b[0] != '[' {
 			b = fmt.Appendf(nil, "[%s]", b)
 		}
-		if json.Unmarshal(b, &s.todo) != nil {
+		if json.Unmarshal(b, &s.waiting) != nil {
 			return in, false
 		}
 	}
-	in, s.todo = s.todo[0], s.todo[1:]
+	in, s.waiting = s.waiting[0], s.waiting[1:]
 	if in.Type == "call_service" {
 		s.home.calls.Add(1)
 	}
