@@ -185,7 +185,7 @@ func TestPageWithScript(t *testing.T) {
 		l := phone
 		l.zone = "Asia/Tokyo"
 		b := openTab(t, browser, l, w.serve(t)+code)
-		b.until(`document.querySelector('.limits').innerText.includes('on your phone')`)
+		b.until(`/\(\d{1,2}:\d\d\s[ap]m on your phone\)/.test(document.querySelector('.limits').innerText)`)
 		if got := b.eval(`document.querySelector('.limits').innerText`); !strings.Contains(got, "today 3:00 pm (11:00") {
 			t.Error(got)
 		}

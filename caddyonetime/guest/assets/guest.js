@@ -73,7 +73,9 @@ function phoneTime(e) {
 	const here = new Date(iso);
 	if (-here.getTimezoneOffset() === home) { span.remove(); return; }
 	span.textContent = ' ' + fill(W.on_phone, {
-		time: here.toLocaleTimeString(document.documentElement.lang, {hour: 'numeric', minute: '2-digit'}),
+		// Browsers write "11:00 PM", the page "11:00 pm".
+		time: here.toLocaleTimeString(document.documentElement.lang, {hour: 'numeric', minute: '2-digit'})
+			.replace(/\s?[AP]M$/, (m) => '\u00a0' + m.trim().toLowerCase()),
 	});
 	span.className = 'shown';
 }
