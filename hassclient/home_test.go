@@ -51,9 +51,9 @@ func newScriptedHome(tb testing.TB, scripts ...script) *scriptedHome {
 
 // session is the home's end of one connection.
 type session struct {
-	home *scriptedHome
-	ws   *websocket.Conn
-	ctx  context.Context
+	home    *scriptedHome
+	ws      *websocket.Conn
+	ctx     context.Context
 	waiting []incoming
 }
 
