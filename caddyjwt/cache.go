@@ -1,7 +1,9 @@
 package caddyjwt
 
 import (
-	"crypto/sha256"
+	"crypto/subtle"
+	"hash/maphash"
+	"strings"
 	"sync"
 	"time"
 )
@@ -10,49 +12,55 @@ import (
 const maxSeen = 4096
 
 // cache remembers tokens whose signature and claims have been found good. Only
-// those get in, so nobody without a key can fill it. It knows them by their
-// SHA-256 and does not hold the tokens themselves. Its zero value is ready.
+// those get in, so nobody without a key can fill it. A hash with a random seed finds a token;
+// what counts is the comparison with the whole of it. Its zero value is ready.
 type cache struct {
 	mu     sync.RWMutex
-	tokens map[sum]*identity
+	tokens map[uint64]seenToken
 }
 
-type sum [sha256.Size]byte
-
-// digest covers the whole token: a good signature under other claims is another token.
-func digest(token string) sum {
-	var buf [512]byte // most tokens are shorter: nothing to allocate
-	return sha256.Sum256(append(buf[:0], token...))
+type seenToken struct {
+	token string
+	who   *identity
 }
 
-func (c *cache) get(s sum) *identity {
+// cacheSeed keeps others from knowing which tokens share a hash.
+var cacheSeed = maphash.MakeSeed()
+
+// get returns who a token is about, or nil.
+func (c *cache) get(token string) *identity {
+	sum := maphash.String(cacheSeed, token)
 	c.mu.RLock()
-	who := c.tokens[s]
+	one := c.tokens[sum]
 	c.mu.RUnlock()
-	return who
+	if subtle.ConstantTimeCompare([]byte(one.token), []byte(token)) != 1 {
+		return nil
+	}
+	return one.who
 }
 
 // put remembers a token. Where there is no room it forgets an expired one, or
 // any: verifying that again is dear, but right.
-func (c *cache) put(s sum, who *identity, now time.Time) {
+func (c *cache) put(token string, who *identity, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.tokens == nil {
-		c.tokens = make(map[sum]*identity)
+		c.tokens = make(map[uint64]seenToken)
 	}
 	if len(c.tokens) >= maxSeen {
 		c.evict(now)
 	}
-	c.tokens[s] = who
+	// Its own copy: the request's holds the whole field.
+	c.tokens[maphash.String(cacheSeed, token)] = seenToken{strings.Clone(token), who}
 }
 
 // evict makes room for one, looking at a few only: it is called for every new
 // token once the cache is full.
 func (c *cache) evict(now time.Time) {
 	looked := 0
-	var any sum
-	for s, who := range c.tokens {
-		if any = s; !now.Before(who.expires) {
+	var any uint64
+	for sum, one := range c.tokens {
+		if any = sum; !now.Before(one.who.expires) {
 			break
 		}
 		if looked++; looked == 8 {

@@ -77,30 +77,49 @@ func removeCookies(h http.Header, ours func(name string) bool) {
 }
 
 func withoutCookies(field string, ours func(name string) bool) (kept string, found bool) {
-	rest, first := field, true
-	var b strings.Builder
-	for more := true; more; {
-		var pair, name string
-		at := len(field) - len(rest)
-		pair, name, _, rest, more = nextPair(rest)
+	start, end := firstCookie(field, ours)
+	if start < 0 {
+		return field, false
+	}
+	// One only is the rule, and first or last it leaves a part of the field.
+	if more, _ := firstCookie(field[end:], ours); more < 0 {
 		switch {
-		case ours(name):
-			if !found {
-				found = true
-				b.Grow(len(field) - len(pair))
-				b.WriteString(strings.TrimSuffix(field[:at], ";"))
-				first = at == 0
-			}
-		case !found:
-		case first:
-			b.WriteString(strings.TrimLeft(pair, " \t"))
-			first = false
-		default:
-			b.WriteByte(';')
-			b.WriteString(pair)
+		case start == 0:
+			return strings.TrimLeft(field[end:], " \t"), true
+		case end == len(field):
+			return field[:start-1], true
+		}
+		return field[:start] + field[end:], true
+	}
+	var b strings.Builder
+	b.Grow(len(field))
+	last := false
+	for start >= 0 {
+		b.WriteString(field[:start])
+		last = end == len(field)
+		field = field[end:]
+		start, end = firstCookie(field, ours)
+	}
+	b.WriteString(field)
+	if kept = b.String(); last {
+		kept = strings.TrimSuffix(kept, ";")
+	}
+	return strings.TrimLeft(kept, " \t"), true
+}
+
+// firstCookie returns where the first of our pairs begins and where what follows
+// it does, or -1.
+func firstCookie(field string, ours func(name string) bool) (start, end int) {
+	rest := field
+	for more := true; more; {
+		var name string
+		start = len(field) - len(rest)
+		_, name, _, rest, more = nextPair(rest)
+		if ours(name) {
+			return start, len(field) - len(rest)
 		}
 	}
-	return b.String(), found
+	return -1, -1
 }
 
 // removeBearer takes the Authorization fields that hold token out of a header.

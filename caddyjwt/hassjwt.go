@@ -317,8 +317,7 @@ func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.realm != nil {
 		host = hostOf(r)
 	}
-	ip := clientIP(r)
-	found := h.look(visitor, host, ip, true)
+	found := h.look(visitor, host, true)
 	if found.shown && found.who == nil {
 		refusals.note(hostOf(r), problemOf(found.err))
 	}
@@ -338,7 +337,7 @@ func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		visitor.becomes(nil, repl)
 		repl.Set("http.auth.candidate.id", found.who.subject)
 		if c := h.logger.Check(zapcore.InfoLevel, "not allowed here"); c != nil {
-			c.Write(zap.String("sub", oneLine(found.who.subject)), zap.String("host", r.Host), zap.String("client_ip", clientIP(r)))
+			c.Write(zap.String("sub", oneLine(found.who.subject)), zap.String("host", r.Host), zap.String("client_ip", visitor.ip))
 		}
 		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope"`)
 		return caddyhttp.Error(http.StatusForbidden, errNotAllowed)
@@ -352,7 +351,7 @@ func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		visitor.renewed = found.renewed
 		w = h.renewing(w, r, found)
 	}
-	return h.follow(w, r, next, found, ip)
+	return h.follow(w, r, next, found, visitor.ip)
 }
 
 // follow lets a request go on for as long as its session lives.

@@ -229,7 +229,7 @@ func (h *HassLogin) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	// On the way to Home Assistant the cookie is kept fresh, too.
 	select {
 	case <-h.app.started:
-		if found := h.reader.find(v, hostOf(r), clientIP(r)); found.renewed != "" {
+		if found := h.reader.find(v, hostOf(r)); found.renewed != "" {
 			v.renewed = found.renewed
 			w = h.reader.renewing(w, r, found)
 		}

@@ -62,6 +62,8 @@ func joinRoles(roles []string) string {
 type visitor struct {
 	who *identity // nil: nobody, as far as hass_jwt knows
 
+	ip string // the client's address
+
 	// The header fields as they came, before any handler took its token out.
 	cookie, authorization []string
 
@@ -78,7 +80,8 @@ func visitorOf(r *http.Request, repl *caddy.Replacer) *visitor {
 	if v, ok := vars[visitorVar].(*visitor); ok {
 		return v
 	}
-	v := &visitor{cookie: r.Header["Cookie"], authorization: r.Header["Authorization"]}
+	ip, _ := vars[caddyhttp.ClientIPVarKey].(string)
+	v := &visitor{ip: ip, cookie: r.Header["Cookie"], authorization: r.Header["Authorization"]}
 	vars[visitorVar] = v
 	repl.Map(v.placeholder)
 	return v

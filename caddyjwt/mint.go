@@ -145,13 +145,13 @@ func (h *HassLogin) mint(ctx context.Context, access, refresh string, header htt
 	}
 	h.warnOfDomain(host)
 	h.realm.problems.note("mint "+host, "")
-	return h.minter.Mint(who, h.sessionFor(v, refresh, user.ID, host, ip), began, nil, h.minter.lifetime)
+	return h.minter.Mint(who, h.sessionFor(v, refresh, user.ID, host), began, nil, h.minter.lifetime)
 }
 
 // sessionFor goes on with the browser's session of the same login, so that logging out
 // ends all of it.
-func (h *HassLogin) sessionFor(v *visitor, refresh, user, host, ip string) string {
-	if found := h.reader.find(v, host, ip); found.who != nil && found.who.subject == user {
+func (h *HassLogin) sessionFor(v *visitor, refresh, user, host string) string {
+	if found := h.reader.find(v, host); found.who != nil && found.who.subject == user {
 		s := found.who.session
 		if s.id != "" && (refresh == "" || loginOf(s.id) == loginID(refresh)) {
 			return s.id

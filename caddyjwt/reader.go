@@ -1,6 +1,7 @@
 package caddyjwt
 
 import (
+	"crypto/sha256"
 	"errors"
 	"iter"
 	"net/http"
@@ -38,29 +39,14 @@ type finding struct {
 
 // find looks at the tokens of a request until one is good: the cookies, and for
 // hass_jwt Bearer tokens before them.
-func (d *reader) find(v *visitor, host, ip string) finding { return d.look(v, host, ip, false) }
+func (d *reader) find(v *visitor, host string) finding { return d.look(v, host, false) }
 
-func (d *reader) look(v *visitor, host, ip string, bearer bool) finding {
+func (d *reader) look(v *visitor, host string, bearer bool) finding {
 	f := finding{err: errNoToken}
 	tries := 0
-	try := func(token string, cookie bool) bool {
-		if tries++; tries > maxTries {
-			return true
-		}
-		one, err := d.read(token, host, ip, cookie)
-		if err != nil {
-			if !f.shown {
-				f.err = err
-			}
-			f.shown = true
-			return false
-		}
-		f = one
-		return true
-	}
 	if bearer {
 		for _, field := range v.authorization {
-			if token, ok := bearerToken(field); ok && try(token, false) {
+			if token, ok := bearerToken(field); ok && d.try(&f, &tries, token, host, v.ip, false) {
 				if f.who != nil {
 					f.bearer = token
 				}
@@ -68,12 +54,35 @@ func (d *reader) look(v *visitor, host, ip string, bearer bool) finding {
 			}
 		}
 	}
-	for token := range cookiesNamed(v.cookie, d.cookie) {
-		if try(token, true) {
-			return f
+	// As cookiesNamed does, but every request comes this way, and a closure costs.
+	for _, field := range v.cookie {
+		for more := true; more; {
+			var name, value string
+			_, name, value, field, more = nextPair(field)
+			if name == d.cookie && value != "" && d.try(&f, &tries, value, host, v.ip, true) {
+				return f
+			}
 		}
 	}
 	return f
+}
+
+// try reads one of a request's tokens. It returns true when there is no need for
+// another: this one is good, or too many were not.
+func (d *reader) try(f *finding, tries *int, token, host, ip string, cookie bool) bool {
+	if *tries++; *tries > maxTries {
+		return true
+	}
+	one, err := d.read(token, host, ip, cookie)
+	if err == nil {
+		*f = one
+		return true
+	}
+	if !f.shown {
+		f.err = err
+	}
+	f.shown = true
+	return false
 }
 
 // cookiesNamed yields the values of a name in the order they were sent.
@@ -242,7 +251,7 @@ func (w *renewingWriter) WriteHeader(status int) {
 // renewals remembers for a while what was renewed to what.
 type renewals struct {
 	mu   sync.Mutex
-	done map[sum]renewal
+	done map[[sha256.Size]byte]renewal
 }
 
 type renewal struct {
@@ -258,7 +267,7 @@ const (
 func (l *renewals) get(token string, now time.Time, renew func() (string, error)) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	key := digest(token)
+	key := sha256.Sum256([]byte(token))
 	if one, ok := l.done[key]; ok && now.Sub(one.at).Abs() < renewalKept {
 		return one.token, nil
 	}
@@ -267,7 +276,7 @@ func (l *renewals) get(token string, now time.Time, renew func() (string, error)
 		return "", err
 	}
 	if l.done == nil || len(l.done) >= maxRenewals {
-		l.done = make(map[sum]renewal)
+		l.done = make(map[[sha256.Size]byte]renewal)
 	}
 	l.done[key] = renewal{fresh, now}
 	return fresh, nil

@@ -56,7 +56,7 @@ func (h *HassLogin) serveReturn(w http.ResponseWriter, r *http.Request, v *visit
 		return h.refuseTarget(w, r)
 	}
 	own, host := originOf(r), hostOf(r)
-	found := h.reader.find(v, host, clientIP(r))
+	found := h.reader.find(v, host)
 	rounds := h.rounds(v, target)
 	if found.who != nil {
 		if rounds.sent++; rounds.sent > maxReturns {
