@@ -139,10 +139,11 @@ func (r *request) deleteAction() error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.ifMatch(func() (uint64, error) { return a.Revision, nil }); err != nil {
+	rev, err := r.ifMatch(func() (uint64, error) { return a.Revision, nil })
+	if err != nil {
 		return err
 	}
-	if err := r.svc.DeleteAction(r.Context(), r.visitor.Person, name, revoke != nil && *revoke); err != nil {
+	if err := r.svc.DeleteAction(r.Context(), r.visitor.Person, name, revoke != nil && *revoke, rev); err != nil {
 		return err
 	}
 	r.w.WriteHeader(http.StatusNoContent)

@@ -189,7 +189,7 @@ func (r *request) actionForm() error {
 	name := f.Get("name")
 	switch f.Get("op") {
 	case "delete":
-		err := r.svc.DeleteAction(r.Context(), r.visitor.Person, name, f.Get("revoke") != "")
+		err := r.svc.DeleteAction(r.Context(), r.visitor.Person, name, f.Get("revoke") != "", 0)
 		var inUse *onetime.InUse
 		if errors.As(err, &inUse) {
 			a, err := r.svc.Action(r.Context(), name)

@@ -25,6 +25,9 @@ type Action struct {
 	// Done is what the guest reads after success. May be empty.
 	Done string `json:"done,omitempty"`
 
+	// Translations are Title and Done in other languages, by BCP 47 tag.
+	Translations map[string]Translation `json:"translations,omitempty"`
+
 	// Confirm is "ask" (the guest presses twice, at two places) or "tap".
 	// Empty: it follows from the definition.
 	Confirm Confirm `json:"confirm,omitempty"`

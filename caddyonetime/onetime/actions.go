@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"strings"
 )
@@ -98,6 +99,9 @@ func (a *Action) written() (*Definition, error) {
 			return nil, err
 		}
 	}
+	if err := a.translated(); err != nil {
+		return nil, err
+	}
 	switch a.Confirm {
 	case ConfirmDerived, ConfirmAsk, ConfirmTap:
 	default:
@@ -118,9 +122,12 @@ func titleOf(name string) string {
 	return strings.ToUpper(words[:1]) + words[1:]
 }
 
+// Absent, as the revision that a caller has seen, says that there was none yet.
+const Absent = math.MaxUint64
+
 // SaveAction checks an action with its home and creates or replaces it.
 // revision is the one that the caller has seen; 0 says nothing, and another
-// than the current one is ErrConflict.
+// than the current one is ErrConflict, as is Absent where there is one.
 func (s *Service) SaveAction(ctx context.Context, by Person, a *Action, revision uint64) (saved *Action, warnings []string, err error) {
 	next := *a
 	warnings, err = s.CheckAction(ctx, &next)
@@ -131,7 +138,7 @@ func (s *Service) SaveAction(ctx context.Context, by Person, a *Action, revision
 		old, err := tx.Action(next.Name)
 		switch {
 		case errors.Is(err, ErrNotFound):
-			if revision != 0 {
+			if revision != 0 && revision != Absent {
 				return ErrConflict
 			}
 			next.Revision, next.CreatedAt = 1, s.now().UTC()
@@ -160,8 +167,8 @@ func (s *Service) SaveAction(ctx context.Context, by Person, a *Action, revision
 }
 
 // DeleteAction deletes an action. Where live tokens use it: *InUse, unless
-// revoke says to revoke them with it.
-func (s *Service) DeleteAction(ctx context.Context, by Person, name string, revoke bool) error {
+// revoke says to revoke them with it. revision as in SaveAction.
+func (s *Service) DeleteAction(ctx context.Context, by Person, name string, revoke bool, revision uint64) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
@@ -169,6 +176,9 @@ func (s *Service) DeleteAction(ctx context.Context, by Person, name string, revo
 		a, err := tx.Action(name)
 		if err != nil {
 			return err
+		}
+		if revision != 0 && revision != a.Revision {
+			return ErrConflict
 		}
 		now := s.now().UTC()
 		var live []*Token

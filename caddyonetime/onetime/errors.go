@@ -53,6 +53,14 @@ type Refused struct {
 
 func (e *Refused) Error() string { return "the link is " + string(e.Status) }
 
+// Changed is the answer to a press on an action that is not any more what was
+// looked at: nothing was spent, and whoever pressed is asked again.
+type Changed struct{ Action string }
+
+func (e *Changed) Error() string {
+	return fmt.Sprintf("the action %q has been changed since it was looked at", e.Action)
+}
+
 // InUse is the refusal to delete an action that live tokens still run.
 type InUse struct {
 	Action string

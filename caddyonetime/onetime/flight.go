@@ -14,6 +14,7 @@ type flight struct {
 	token  string // its id; empty when a host tries an action
 	action string
 	key    string
+	seen   string
 	client string
 	by     Person
 

@@ -13,6 +13,7 @@ type RedeemRequest struct {
 	Code   string // the link's last segment
 	Action string // may be empty where the token has one action
 	Key    string // of idempotency; may be empty
+	Seen   string // ActionView.Seen of what was looked at; may be empty
 	Client string // the guest's address, for the log
 }
 
@@ -21,8 +22,8 @@ const MaxKey = 128
 
 // Redeem spends a use. It returns when the outcome is settled, or after 20 s
 // with OutcomeRunning; the redemption itself runs to its end on its own clock,
-// also when ctx ends before. Errors: ErrNotFound, *Refused, *BadInput,
-// *StoreError (nothing was spent), ErrClosed, ctx.Err().
+// also when ctx ends before. Errors: ErrNotFound, *Refused, *Changed,
+// *BadInput, *StoreError (nothing was spent), ErrClosed, ctx.Err().
 func (s *Service) Redeem(ctx context.Context, r RedeemRequest) (*Redemption, error) {
 	id, err := s.genuine(r.Code)
 	if err != nil {
@@ -44,7 +45,7 @@ func (s *Service) Redeem(ctx context.Context, r RedeemRequest) (*Redemption, err
 	case !v.Token.Has(action):
 		return nil, &BadInput{Field: "action", Message: "this link has no such action"}
 	}
-	return s.fly(ctx, &flight{token: id, action: action, key: r.Key, client: r.Client})
+	return s.fly(ctx, &flight{token: id, action: action, key: r.Key, seen: r.Seen, client: r.Client})
 }
 
 // TryAction runs an action now, as the host: asked, journalled and answered as a
@@ -150,8 +151,10 @@ func (s *Service) redeem(f *flight) (err error) {
 			if _, err := s.admit(tx, f); err != nil {
 				return err
 			}
-			a, err = tx.Action(f.action)
-			return err
+			if a, err = tx.Action(f.action); err != nil {
+				return err
+			}
+			return s.unchanged(f, a)
 		})
 		if done || err != nil {
 			return s.refused(f, err)
@@ -280,6 +283,25 @@ func (s *Service) admit(tx Tx, f *flight) (*Token, error) {
 	return t, nil
 }
 
+// unchanged returns *Changed where the action is not what was looked at.
+func (s *Service) unchanged(f *flight, a *Action) error {
+	if f.seen == "" || f.seen == s.seen(a) {
+		return nil
+	}
+	return &Changed{Action: f.action}
+}
+
+// seen marks all of an action that matters to whoever is about to press: what
+// the button says, in any language, how deliberately it is pressed, and what it
+// does. An icon or what is said afterwards are news to nobody.
+func (s *Service) seen(a *Action) string {
+	parts := []string{a.Name, a.Title, a.Home, a.Definition, string(a.Confirm)}
+	for _, tag := range a.Languages() {
+		parts = append(parts, tag, a.Translations[tag].Title)
+	}
+	return s.signer.Load().mark(parts...)
+}
+
 // reserve writes a use down as spent, in the transaction that finds that it may
 // be. It returns nil where the key turns out to belong to an earlier attempt.
 func (s *Service) reserve(f *flight, a *Action) (*Attempt, error) {
@@ -301,6 +323,9 @@ func (s *Service) reserve(f *flight, a *Action) (*Attempt, error) {
 		}
 		if now.Revision != a.Revision || now.Definition != a.Definition || now.Home != a.Home {
 			return errChanged
+		}
+		if err := s.unchanged(f, now); err != nil {
+			return err
 		}
 		next := s.newAttempt(f)
 		next.Spent = t != nil

@@ -520,10 +520,10 @@ func TestDeleteAction(t *testing.T) {
 	w := newWorld(t)
 	tok := w.token(1, "front_door")
 	var inUse *onetime.InUse
-	if err := w.DeleteAction(t.Context(), anna, "front_door", false); !errors.As(err, &inUse) || inUse.Tokens != 1 {
+	if err := w.DeleteAction(t.Context(), anna, "front_door", false, 0); !errors.As(err, &inUse) || inUse.Tokens != 1 {
 		t.Fatalf("got %v", err)
 	}
-	if err := w.DeleteAction(t.Context(), anna, "front_door", true); err != nil {
+	if err := w.DeleteAction(t.Context(), anna, "front_door", true, 0); err != nil {
 		t.Fatal(err)
 	}
 	_, err := w.press(tok, "")
@@ -533,7 +533,7 @@ func TestDeleteAction(t *testing.T) {
 	if _, err := w.ChangeToken(t.Context(), anna, tok.ID, onetime.TokenChange{Revoked: &no}, 0); !errors.As(err, &bad) {
 		t.Errorf("a link without its action was let in again: %v", err)
 	}
-	if err := w.DeleteAction(t.Context(), anna, "front_door", false); !errors.Is(err, onetime.ErrNotFound) {
+	if err := w.DeleteAction(t.Context(), anna, "front_door", false, 0); !errors.Is(err, onetime.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -18,7 +18,7 @@ func TestThreat25_NoLinkIsReplenishedWithoutItsAction(t *testing.T) {
 	w := newWorld(t)
 	tok := w.token(1, "light")
 	w.mustPress(tok, "k")
-	if err := w.DeleteAction(t.Context(), anna, "light", false); err != nil {
+	if err := w.DeleteAction(t.Context(), anna, "light", false, 0); err != nil {
 		t.Fatal(err)
 	}
 	var bad *onetime.BadInput

@@ -23,7 +23,11 @@ type ActionView struct {
 	Left      *int
 	Use       ActionUse
 	Reachable bool // its home is connected
-	TimeZone  *time.Location
+
+	// Seen stands for the action as it is now: a press that carries it runs
+	// this and nothing else. Only Open fills it in.
+	Seen     string
+	TimeZone *time.Location
 }
 
 // Open verifies a link's last segment, as a person may have typed it, and
@@ -34,7 +38,14 @@ func (s *Service) Open(ctx context.Context, code string) (*View, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.Token(ctx, id)
+	v, err := s.Token(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for i := range v.Actions {
+		v.Actions[i].Seen = s.seen(v.Actions[i].Action)
+	}
+	return v, nil
 }
 
 // genuine returns the id in a link's last segment, or ErrNotFound.

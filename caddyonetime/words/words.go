@@ -147,12 +147,15 @@ func Get(tag string) *Language {
 	return Match(tag)
 }
 
-// matched remembers what Match found: people's browsers send few different
+// memory remembers what was matched: people's browsers send few different
 // headers, and matching is slow.
-var matched struct {
+type memory[T any] struct {
 	sync.RWMutex
-	m map[string]*Language
+	m map[string]T
 }
+
+// matched remembers what Match found.
+var matched memory[*Language]
 
 // Bounds of what is remembered.
 const (
