@@ -81,6 +81,7 @@ var scriptWords = map[string]string{
 	"lost":     "offline.title",
 	"unsure":   "offline.text",
 	"press":    "press_again",
+	"changed":  "changed",
 	"on_phone": "phone_time",
 }
 

@@ -241,7 +241,7 @@ func (h *Handler) link(r *request) {
 	if !whole {
 		code = wrongCode
 	}
-	view, err := service.Open(r.Context(), code)
+	view, err := r.open(service, code)
 	if errors.Is(err, onetime.ErrNotFound) || err == nil && !whole {
 		h.wrong(r)
 		return
@@ -257,6 +257,26 @@ func (h *Handler) link(r *request) {
 		return
 	}
 	h.show(r, service, view)
+}
+
+// open opens a link, in the guest's language.
+func (r *request) open(service *onetime.Service, code string) (*onetime.View, error) {
+	v, err := service.Open(r.Context(), code)
+	if err != nil {
+		return nil, err
+	}
+	r.translate(v)
+	return v, nil
+}
+
+// translate puts the host's own words into the guest's language, where the host
+// has said them in it.
+func (r *request) translate(v *onetime.View) {
+	for i := range v.Actions {
+		if a := v.Actions[i].Action; len(a.Translations) > 0 {
+			v.Actions[i].Action = a.In(words.Choose(r.Header.Get("Accept-Language"), r.lang, a.Languages()))
+		}
+	}
 }
 
 // wrongCode is a code that was never given to anybody: it has the shape of one.

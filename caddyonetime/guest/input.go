@@ -19,8 +19,11 @@ import (
 // maxBody is how much of a request's body is read, in bytes.
 const maxBody = 64 << 10
 
+// maxRevision is more than any revision is long, in bytes.
+const maxRevision = 64
+
 // input is what a POST says.
-type input struct{ action, key string }
+type input struct{ action, key, seen string }
 
 // readInput reads the body and the Idempotency-Key header.
 func readInput(r *request) (in input, p *problem) {
@@ -40,6 +43,9 @@ func readInput(r *request) (in input, p *problem) {
 	in.action = fields["action"]
 	if action, ok := fields["action"]; ok && !onetime.ValidActionName(action) {
 		return in, badInput("action", "That is no action's name.")
+	}
+	if in.seen = fields["revision"]; len(in.seen) > maxRevision {
+		return in, badInput("revision", fmt.Sprintf("A revision has at most %d characters.", maxRevision))
 	}
 	key, ok := fields["nonce"]
 	if ok {
@@ -80,7 +86,7 @@ func badInput(field, detail string) *problem {
 }
 
 // member reports whether it is one of the names that a body may have.
-func member(name string) bool { return name == "action" || name == "nonce" }
+func member(name string) bool { return name == "action" || name == "nonce" || name == "revision" }
 
 // parseBody reads a form or a JSON object. What it does not know is refused
 // rather than ignored: a member spelled wrong would open another door than the
@@ -184,7 +190,7 @@ func parseJSON(body []byte) (map[string]string, *problem) {
 
 func unknownMember(name string) *problem {
 	name = shown(name)
-	return badInput(name, fmt.Sprintf("%q is not known here: there are action and nonce.", name))
+	return badInput(name, fmt.Sprintf("%q is not known here: there are action, nonce and revision.", name))
 }
 
 // shown bounds what an answer repeats of what was sent.

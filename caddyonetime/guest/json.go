@@ -37,6 +37,10 @@ type action struct {
 	Title   string          `json:"title"`
 	Kind    onetime.Kind    `json:"kind"`
 	Confirm onetime.Confirm `json:"confirm"`
+
+	// Revision stands for what the action is now: a press that carries it is
+	// not taken for another.
+	Revision string `json:"revision"`
 	uses
 	LastDone *time.Time `json:"last_done"`
 
@@ -69,6 +73,7 @@ func (h *Handler) writeToken(r *request, v *onetime.View) {
 	for i, av := range v.Actions {
 		a := &t.Actions[i]
 		a.Name, a.Title, a.Kind, a.Confirm = av.Action.Name, av.Action.Title, av.Kind, av.Confirm
+		a.Revision = av.Seen
 		a.uses = uses{Max: v.Token.UsesMax, Left: av.Left}
 		a.LastDone = av.Use.LastDone
 		if av.Use.LastAt != nil {

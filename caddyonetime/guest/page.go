@@ -85,6 +85,7 @@ type quote struct {
 type item struct {
 	To    string // where the form goes
 	Name  string
+	Seen  string // of the action that its guest reads about
 	Icon  template.HTML
 	Label template.HTML
 
@@ -309,7 +310,7 @@ func (s *saying) limits() template.HTML {
 
 // item is an action's button, or the sentence that it is done.
 func (s *saying) item(a *onetime.ActionView) item {
-	it := item{Name: a.Action.Name, Icon: s.icon(a), Label: isolated(a.Action.Title)}
+	it := item{Name: a.Action.Name, Seen: a.Seen, Icon: s.icon(a), Label: isolated(a.Action.Title)}
 	many := len(s.v.Actions) > 1
 	if a.Left != nil && *a.Left == 0 {
 		at := a.Use.LastDone

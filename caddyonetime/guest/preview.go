@@ -21,6 +21,7 @@ type Preview struct {
 	Guest, Comment string
 	Zone           *time.Location
 	Language       *words.Language
+	Wish           string // the language the guest asks for, as a tag; may be none that pages are in
 
 	// Assets leads to where ServeAsset serves the page's files: "guest/" for
 	// those at guest/-/….
@@ -50,6 +51,10 @@ func (h *Handler) Preview(w http.ResponseWriter, hr *http.Request, p Preview) {
 	w.Header()["Content-Security-Policy"] = []string{"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors " + p.Ancestors}
 	w.Header().Del("X-Frame-Options") // the policy says it better
 	v, res := p.view(h.cfg.Now())
+	for i := range v.Actions {
+		a := v.Actions[i].Action
+		v.Actions[i].Action = a.In(words.Choose(p.Wish, p.Language, a.Languages()))
+	}
 	page := h.tokenPage(r, v, res)
 	page.Poll = ""
 	for i := range page.Items {

@@ -72,7 +72,7 @@ func (h *Handler) redeem(r *request, service *onetime.Service, v *onetime.View) 
 		client = addr.Unmap().String()
 	}
 	red, err := service.Redeem(r.Context(), onetime.RedeemRequest{
-		Code: r.segment, Action: in.action, Key: in.key, Client: client,
+		Code: r.segment, Action: in.action, Key: in.key, Seen: in.seen, Client: client,
 	})
 	if err != nil {
 		h.redeemError(r, service, v, err)
@@ -98,15 +98,21 @@ func (h *Handler) redeem(r *request, service *onetime.Service, v *onetime.View) 
 func (h *Handler) redeemError(r *request, service *onetime.Service, v *onetime.View, err error) {
 	var (
 		refused *onetime.Refused
+		changed *onetime.Changed
 		bad     *onetime.BadInput
 	)
-	switch {
-	case errors.As(err, &refused):
+	if errors.As(err, &refused) || errors.As(err, &changed) {
 		// The page shows what is so now, not what was before the press.
-		if fresh, err := service.Open(r.Context(), r.segment); err == nil {
+		if fresh, err := r.open(service, r.segment); err == nil {
 			v = fresh
 		}
+	}
+	switch {
+	case refused != nil:
 		h.refuse(r, v, refusal(refused, h.cfg.Now()))
+	case changed != nil:
+		h.refuse(r, v, &problem{Status: http.StatusConflict, Code: "changed", Field: "revision",
+			Detail: "What this does has been changed since it was looked at. Nothing was done: read it again, then press again."})
 	case errors.As(err, &bad):
 		h.refuse(r, v, badInput(bad.Field, bad.Message))
 	case errors.Is(err, onetime.ErrNotFound):
@@ -129,8 +135,11 @@ func (h *Handler) refuse(r *request, v *onetime.View, p *problem) {
 		return
 	}
 	page := h.tokenPage(r, v, nil)
-	if p.Code == "bad_input" || p.Code == "too_large" {
+	switch p.Code {
+	case "bad_input", "too_large":
 		page.alert(r.lang, "not_understood")
+	case "changed":
+		page.alert(r.lang, "changed")
 	}
 	h.writePage(r, p.Status, page)
 }

@@ -169,6 +169,7 @@ func (p *page) key(b *bytes.Buffer) {
 		it := &p.Items[i]
 		put(it.To)
 		put(it.Name)
+		put(it.Seen)
 		putHTML(it.Icon)
 		putHTML(it.Label)
 		flag(it.Ask)

@@ -39,6 +39,9 @@ function signature(from) {
 	return copy.dataset.state + copy.dataset.poll + copy.innerHTML;
 }
 
+// Which actions the page is about, as they are.
+const about = from => all('[name=revision]', from).map(e => e.value).join();
+
 function newKey() {
 	const bytes = crypto.getRandomValues(new Uint8Array(16));
 	return Array.from(bytes, b => b.toString(16).padStart(2, '0')).join('');
@@ -151,11 +154,11 @@ function plan() {
 
 async function refresh() {
 	if (busy || document.hidden) return;
-	// Not under the finger that is about to say yes.
-	if ($('.ask[open]', main) || $('form.code', main)) return plan();
+	if ($('form.code', main)) return plan();
 	try {
 		const page = await read(await fetch(location.href, {headers: {Accept: 'text/html'}, cache: 'no-store'}));
-		if (!busy) show(page, false);
+		// Not under the finger that is about to say yes, unless to something else.
+		if (!busy && (!$('.ask[open]', main) || about(page.main) !== about(main))) show(page, false);
 	} catch (e) {
 		online();
 	}
@@ -178,7 +181,9 @@ function show(page, pressed) {
 		online();
 		return;
 	}
-	const focused = main.contains(document.activeElement);
+	const focused = main.contains(document.activeElement), other = about(main) && about(page.main) && about(main) !== about(page.main);
+	const asked = $('.ask[open]', main);
+	clearTimeout(shut);
 	main.replaceWith(page.main);
 	main = page.main;
 	mark = fresh;
@@ -199,6 +204,9 @@ function show(page, pressed) {
 		buzz(30);
 	} else if (before !== state) {
 		say(heading.textContent);
+	} else if (other) {
+		say(W.changed);
+		if (asked) $('.dock', main).prepend(make('p', 'note', W.changed));
 	}
 }
 
@@ -242,7 +250,7 @@ function working(form) {
 
 // One press, one key. It is sent again only while the page is seen, and only
 // within 20 seconds: no door opens when the phone finds a signal in a pocket.
-async function press(url, action, key, form) {
+async function press(url, action, revision, key, form) {
 	if (busy) return;
 	busy = true;
 	clearTimeout(poll);
@@ -266,7 +274,7 @@ async function press(url, action, key, form) {
 			page = await read(await fetch(url, {
 				method: 'POST',
 				headers: {Accept: 'text/html'},
-				body: new URLSearchParams({action, nonce: key}),
+				body: new URLSearchParams({action, revision, nonce: key}),
 				cache: 'no-store',
 				signal: abort.signal,
 			}));
@@ -286,11 +294,11 @@ async function press(url, action, key, form) {
 	busy = false;
 	sleep();
 	if (page) show(page, true);
-	else lost(url, action, key);
+	else lost(url, action, revision, key);
 	plan();
 }
 
-function lost(url, action, key) {
+function lost(url, action, revision, key) {
 	state = main.dataset.state = 'lost';
 	main.dataset.poll = '';
 	const line = headline(W.lost, W.away);
@@ -298,7 +306,7 @@ function lost(url, action, key) {
 	line.textContent = W.unsure;
 	const button = make('button', 'go', W.press);
 	button.type = 'button';
-	button.onclick = () => press(url, action, key, button);
+	button.onclick = () => press(url, action, revision, key, button);
 	$('.busy', main).replaceWith(button);
 	$('h1', main).focus();
 	guard = time() + 700;
@@ -338,8 +346,8 @@ addEventListener('submit', e => {
 	if (!('press' in form.dataset)) return;
 	e.preventDefault();
 	if (busy || time() < guard) return;
-	const fields = form.elements;
-	press(form.getAttribute('action'), fields.namedItem('action').value, newKey(), form);
+	const value = name => form.elements.namedItem(name).value;
+	press(form.getAttribute('action'), value('action'), value('revision'), newKey(), form);
 });
 
 addEventListener('toggle', e => {
