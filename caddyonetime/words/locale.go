@@ -136,35 +136,35 @@ func (l *locale) fill(text string, args ...any) string {
 // Clock writes the time of day in the zone: "6:00 pm", "18:00 Uhr".
 func (l *Language) Clock(t time.Time, zone *time.Location) string {
 	t = t.In(zone)
-	h, half := t.Hour()%12, l.locale.AM
+	h, half := t.Hour()%12, l.content().locale.AM
 	if h == 0 {
 		h = 12
 	}
 	if t.Hour() >= 12 {
-		half = l.locale.PM
+		half = l.content().locale.PM
 	}
-	return l.locale.fill(l.locale.Clock,
-		"h", h, "h24", t.Hour(), "hh", l.locale.twoDigits(t.Hour()), "mm", l.locale.twoDigits(t.Minute()), "ampm", half)
+	return l.content().locale.fill(l.content().locale.Clock,
+		"h", h, "h24", t.Hour(), "hh", l.content().locale.twoDigits(t.Hour()), "mm", l.content().locale.twoDigits(t.Minute()), "ampm", half)
 }
 
 // Time writes a moment by itself, as people near now in the zone say it:
 // "today 6:00 pm", "tomorrow 9:00 am", "Sunday 22 November, 6:00 pm".
 func (l *Language) Time(t, now time.Time, zone *time.Location) string {
-	c := &l.locale
+	c := &l.content().locale
 	return l.moment(t, now, zone, nil, c.Yesterday, c.Today, c.Tomorrow, c.Date, c.DateYear)
 }
 
 // At writes a moment as a part of a sentence that says what happens then:
 // "at 6:00 pm", "tomorrow at 9:00 am", "on Sunday 22 November at 6:00 pm".
 func (l *Language) At(t, now time.Time, zone *time.Location) string {
-	c := &l.locale
+	c := &l.content().locale
 	return l.moment(t, now, zone, c.WeekdaysAt, c.AtYesterday, c.AtToday, c.AtTomorrow, c.AtDate, c.AtDateYear)
 }
 
 // Bound writes a moment as a sentence takes it behind its "from" or "until".
 // In many languages that is Time; in some it asks for another case.
 func (l *Language) Bound(t, now time.Time, zone *time.Location) string {
-	c := &l.locale
+	c := &l.content().locale
 	if c.BoundToday == "" {
 		return l.Time(t, now, zone)
 	}
@@ -179,22 +179,22 @@ func (l *Language) moment(t, now time.Time, zone *time.Location, weekdays *[7]st
 	clock := l.Clock(t, zone)
 	switch days(t) - days(now) {
 	case -1:
-		return l.locale.fill(yesterday, "clock", clock)
+		return l.content().locale.fill(yesterday, "clock", clock)
 	case 0:
-		return l.locale.fill(today, "clock", clock)
+		return l.content().locale.fill(today, "clock", clock)
 	case 1:
-		return l.locale.fill(tomorrow, "clock", clock)
+		return l.content().locale.fill(tomorrow, "clock", clock)
 	}
 	if weekdays == nil {
-		weekdays = &l.locale.Weekdays
+		weekdays = &l.content().locale.Weekdays
 	}
 	text := date
 	if t.Year() != now.Year() {
 		text = dateYear
 	}
-	return l.locale.fill(text, "clock", clock,
+	return l.content().locale.fill(text, "clock", clock,
 		"weekday", weekdays[t.Weekday()], "day", t.Day(),
-		"month", l.locale.Months[t.Month()-1], "year", t.Year())
+		"month", l.content().locale.Months[t.Month()-1], "year", t.Year())
 }
 
 // days counts calendar days, whatever daylight saving makes of their length.
@@ -206,7 +206,7 @@ func days(t time.Time) int64 {
 // "1 h 12 min", "2 days 3 h". From a minute on it rounds up to whole minutes,
 // so that nobody comes too early.
 func (l *Language) Duration(d time.Duration) string {
-	c := &l.locale
+	c := &l.content().locale
 	if d < time.Minute {
 		return c.fill(c.Seconds, "s", max(0, int((d+time.Second-1)/time.Second)))
 	}
@@ -230,13 +230,13 @@ func (l *Language) Duration(d time.Duration) string {
 // DurationPatterns are the patterns of Duration below a day, for pages that
 // count down by themselves: seconds, minutes, hours, hours and minutes.
 func (l *Language) DurationPatterns() [4]string {
-	c := &l.locale
+	c := &l.content().locale
 	return [4]string{c.Seconds, c.Minutes, c.Hours, c.HoursMinutes}
 }
 
 // Digits are the ten digits of the language in a row, for pages that count by
 // themselves, or nothing where they are 0 to 9.
-func (l *Language) Digits() string { return l.locale.Digits }
+func (l *Language) Digits() string { return l.content().locale.Digits }
 
 func (l *locale) twoDigits(n int) string {
 	if n < 10 {

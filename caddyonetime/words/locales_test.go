@@ -56,7 +56,7 @@ func TestRelatives(t *testing.T) {
 
 // texts calls fn for each form of each message.
 func texts(l *Language, fn func(key, text string)) {
-	for key, m := range l.messages {
+	for key, m := range l.content().messages {
 		for _, p := range m.forms {
 			if p != nil {
 				fn(key, source(p))
@@ -97,14 +97,14 @@ func TestNoEnglishIsLeftOver(t *testing.T) {
 		}
 		allowed := strings.Fields(same[l.Tag()])
 		texts(l, func(key, text string) {
-			english := source(l.base.messages[key].forms[plural.Other])
+			english := source(l.base.content().messages[key].forms[plural.Other])
 			if text == english && strings.ContainsFunc(withoutPlaces(text), unicode.IsLetter) &&
 				!slices.Contains(allowed, key) && !slices.Contains(international, text) {
 				t.Errorf("%s: %q is as in English: %q", l.Tag(), key, text)
 			}
 		})
 		for _, key := range allowed {
-			if m, ok := l.messages[key]; ok && source(m.forms[plural.Other]) != source(l.base.messages[key].forms[plural.Other]) {
+			if m, ok := l.content().messages[key]; ok && source(m.forms[plural.Other]) != source(l.base.content().messages[key].forms[plural.Other]) {
 				t.Errorf("%s: %q need not be allowed to be as in English", l.Tag(), key)
 			}
 		}
@@ -151,7 +151,7 @@ func TestPunctuation(t *testing.T) {
 					}
 				}
 			}
-			english := source(Get(fallback).messages[key].forms[plural.Other])
+			english := source(Get(fallback).content().messages[key].forms[plural.Other])
 			last, _ := utf8.DecodeLastRuneInString(english)
 			got, _ := utf8.DecodeLastRuneInString(text)
 			if want, ok := ends[last]; ok {
@@ -209,7 +209,7 @@ func TestGuestsAreToldNothingOfTheInside(t *testing.T) {
 func TestNumbersAreWrittenAsInTheLanguage(t *testing.T) {
 	for _, l := range All() {
 		want := textmessage.NewPrinter(language.MustParse(l.Tag())).Sprint(70)
-		if got := number(70, l.locale.digits); got != want {
+		if got := number(70, l.content().locale.digits); got != want {
 			t.Errorf("%s: 70 is %q, want %q", l.Tag(), got, want)
 		}
 		texts(l, func(key, text string) {
@@ -225,7 +225,7 @@ func TestNumbersAreWrittenAsInTheLanguage(t *testing.T) {
 func TestDates(t *testing.T) {
 	now := time.Date(2027, 6, 15, 9, 30, 0, 0, time.UTC)
 	for _, l := range All() {
-		digits := func(n int) string { return number(n, l.locale.digits) }
+		digits := func(n int) string { return number(n, l.content().locale.digits) }
 		ways := map[string]func(time.Time, time.Time, *time.Location) string{"Time": l.Time, "At": l.At, "Bound": l.Bound}
 		for name, way := range ways {
 			seen := map[string]time.Time{}

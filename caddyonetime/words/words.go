@@ -35,11 +35,19 @@ const fallback = "en"
 
 // Language is one language. It never changes and is safe for concurrent use.
 type Language struct {
-	tag      language.Tag
-	name     string
+	tag  language.Tag
+	name string
+	base *Language // says what this one lacks; nil for English
+
+	// content reads its files when they are needed for the first time: a home
+	// needs two languages or three.
+	content func() *content
+}
+
+// content is what the files of a language say.
+type content struct {
 	locale   locale
 	messages map[string]message
-	base     *Language // says what this one lacks; nil for English
 }
 
 // set is all languages, English first.
@@ -49,17 +57,17 @@ type set struct {
 	matcher language.Matcher
 }
 
-var loaded = sync.OnceValue(func() *set {
-	s, err := load(locales)
+var all = sync.OnceValue(func() *set {
+	s, err := list(locales)
 	if err != nil {
-		// The files are part of the program; the tests load them.
+		// The files are part of the program; the tests read them.
 		panic(err)
 	}
 	return s
 })
 
-// load reads the languages in the folder "locales" of fsys.
-func load(fsys fs.FS) (*set, error) {
+// list finds the languages in the folder "locales" of fsys.
+func list(fsys fs.FS) (*set, error) {
 	dirs, err := fs.ReadDir(fsys, "locales")
 	if err != nil {
 		return nil, err
@@ -69,12 +77,20 @@ func load(fsys fs.FS) (*set, error) {
 		if !dir.IsDir() {
 			continue
 		}
-		l, err := loadLanguage(fsys, dir.Name())
+		name := dir.Name()
+		tag, err := language.Parse(name)
 		if err != nil {
-			return nil, fmt.Errorf("words: language %s: %w", dir.Name(), err)
+			return nil, fmt.Errorf("words: language %s: %w", name, err)
 		}
+		l := &Language{tag: tag, name: name, content: sync.OnceValue(func() *content {
+			c, err := read(fsys, name)
+			if err != nil {
+				panic(err) // as above
+			}
+			return c
+		})}
 		s.list = append(s.list, l)
-		s.byTag[l.name] = l
+		s.byTag[name] = l
 	}
 	base := s.byTag[fallback]
 	if base == nil {
@@ -100,19 +116,16 @@ func load(fsys fs.FS) (*set, error) {
 	return s, nil
 }
 
-func loadLanguage(fsys fs.FS, name string) (*Language, error) {
-	tag, err := language.Parse(name)
-	if err != nil {
-		return nil, err
-	}
-	l := &Language{tag: tag, name: name, messages: make(map[string]message)}
+// read reads the files of a language.
+func read(fsys fs.FS, name string) (*content, error) {
+	c := &content{messages: make(map[string]message)}
 	dir := path.Join("locales", name)
 	raw, err := fs.ReadFile(fsys, path.Join(dir, "locale.json"))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("words: language %s: %w", name, err)
 	}
-	if err := l.locale.parse(raw); err != nil {
-		return nil, fmt.Errorf("locale.json: %w", err)
+	if err := c.locale.parse(raw); err != nil {
+		return nil, fmt.Errorf("words: language %s: locale.json: %w", name, err)
 	}
 	for _, file := range catalogues {
 		raw, err := fs.ReadFile(fsys, path.Join(dir, file))
@@ -121,26 +134,26 @@ func loadLanguage(fsys fs.FS, name string) (*Language, error) {
 		}
 		var entries map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &entries); err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
+			return nil, fmt.Errorf("words: language %s: %s: %w", name, file, err)
 		}
 		for key, raw := range entries {
-			if _, ok := l.messages[key]; ok {
-				return nil, fmt.Errorf("%s: %q is in another catalogue, too", file, key)
+			if _, ok := c.messages[key]; ok {
+				return nil, fmt.Errorf("words: language %s: %s: %q is in another catalogue, too", name, file, key)
 			}
-			if l.messages[key], err = parseMessage(raw); err != nil {
-				return nil, fmt.Errorf("%s: %q: %w", file, key, err)
+			if c.messages[key], err = parseMessage(raw); err != nil {
+				return nil, fmt.Errorf("words: language %s: %s: %q: %w", name, file, key, err)
 			}
 		}
 	}
-	return l, nil
+	return c, nil
 }
 
 // All returns every language, English first.
-func All() []*Language { return slices.Clone(loaded().list) }
+func All() []*Language { return slices.Clone(all().list) }
 
 // Get returns the language of a tag such as "de" or "de-AT", or English.
 func Get(tag string) *Language {
-	s := loaded()
+	s := all()
 	if l, ok := s.byTag[tag]; ok {
 		return l
 	}
@@ -166,7 +179,7 @@ const (
 // Match returns the language that suits an Accept-Language header best
 // (RFC 9110, section 12.5.4), or English.
 func Match(acceptLanguage string) *Language {
-	s := loaded()
+	s := all()
 	if acceptLanguage == "" || len(acceptLanguage) > maxHeader {
 		return s.list[0]
 	}
@@ -202,7 +215,7 @@ func (s *set) match(header string) *Language {
 func (l *Language) Tag() string { return l.name }
 
 // Dir is the direction it is written in: "ltr" or "rtl".
-func (l *Language) Dir() string { return l.locale.Dir }
+func (l *Language) Dir() string { return l.content().locale.Dir }
 
 // Has reports whether there is a message for the key, in this language or in
 // English.
@@ -212,7 +225,7 @@ func (l *Language) Has(key string) bool {
 }
 
 func (l *Language) lookup(key string) (message, bool) {
-	if m, ok := l.messages[key]; ok {
+	if m, ok := l.content().messages[key]; ok {
 		return m, true
 	}
 	if l.base != nil {
@@ -229,18 +242,18 @@ func (l *Language) T(key string, args ...any) string {
 	if !ok {
 		return key
 	}
-	return m.forms[plural.Other].fill(args, l.locale.digits)
+	return m.forms[plural.Other].fill(args, l.content().locale.digits)
 }
 
 // N returns the message of the key in the plural form for n, with n in the
 // place of {n}.
 func (l *Language) N(key string, n int, args ...any) string {
-	m, ok := l.messages[key]
+	m, ok := l.content().messages[key]
 	if !ok {
 		if l.base != nil {
 			return l.base.N(key, n, args...)
 		}
 		return key
 	}
-	return m.form(l.tag, n).fill(append([]any{"n", n}, args...), l.locale.digits)
+	return m.form(l.tag, n).fill(append([]any{"n", n}, args...), l.content().locale.digits)
 }

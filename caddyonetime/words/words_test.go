@@ -48,7 +48,7 @@ func TestCatalogues(t *testing.T) {
 		for n := range 1000 {
 			needed[plural.Cardinal.MatchPlural(l.tag, n, 0, 0, 0, 0)] = n
 		}
-		for key, m := range l.messages {
+		for key, m := range l.content().messages {
 			if !m.plural {
 				continue
 			}
@@ -64,7 +64,7 @@ func TestCatalogues(t *testing.T) {
 				}
 			}
 		}
-		for key, m := range l.messages {
+		for key, m := range l.content().messages {
 			for _, p := range m.forms {
 				for i := 0; i < len(p); i += 2 {
 					if strings.Contains(p[i], "'") || strings.Contains(p[i], "  ") || strings.Contains(p[i], "...") {
@@ -140,7 +140,7 @@ func TestCatalogueMistakesAreFound(t *testing.T) {
 		if c.host != "" {
 			fsys["locales/en/host.json"] = &fstest.MapFile{Data: []byte(c.host)}
 		}
-		if _, err := load(fsys); err == nil {
+		if _, err := read(fsys, "en"); err == nil {
 			t.Errorf("%s: not found", name)
 		}
 	}
