@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
 )
@@ -29,42 +30,66 @@ var favicon string
 
 // asset is a file with a hash of its content in its name: it never changes.
 type asset struct {
-	contentType  string
-	plain, small []byte
+	name        string
+	contentType string
+	plain       []byte
+	small       func() []byte // compressed
 }
 
 var (
-	assets      = make(map[string]*asset)
-	styleName   = addAsset("guest", "css", "text/css; charset=utf-8", lean(style))
-	faviconName = addAsset("icon", "svg", "image/svg+xml", favicon)
-	scriptNames = addScripts()
+	styleAsset = newAsset("guest", "css", "text/css; charset=utf-8", lean(style))
+	iconAsset  = newAsset("icon", "svg", "image/svg+xml", favicon)
+	leanScript = lean(script)
 )
 
-// addScripts makes a script for each language: the words that it says by
-// itself, and the code.
-func addScripts() map[*words.Language]string {
-	names := make(map[*words.Language]string)
+// scripts has a script for each language, made when the first page in it is asked for.
+var scripts = func() map[*words.Language]func() *asset {
+	m := make(map[*words.Language]func() *asset)
 	for _, l := range words.All() {
-		said := make(map[string]any, len(scriptWords)+1)
-		for name, key := range scriptWords {
-			said[name] = l.T(key)
-		}
-		said["spoken"] = [2]string{l.N("scheduled.spoken_minutes", 1), l.N("scheduled.spoken_minutes", 10)}
-		said["in"] = l.DurationPatterns()
-		if digits := l.Digits(); digits != "" {
-			said["digits"] = digits
-		}
-		said["away"] = Icon("-away")
-		var encoded bytes.Buffer
-		enc := json.NewEncoder(&encoded)
-		enc.SetEscapeHTML(false) // it is a file of its own
-		if err := enc.Encode(said); err != nil {
-			panic(err) // texts
-		}
-		names[l] = addAsset("guest-"+l.Tag(), "js", "text/javascript; charset=utf-8",
-			"const W="+encoded.String()+lean(script))
+		m[l] = sync.OnceValue(func() *asset { return newScript(l) })
 	}
-	return names
+	return m
+}()
+
+// newScript makes the script of a language: the words that it says by itself,
+// and the code.
+func newScript(l *words.Language) *asset {
+	said := make(map[string]any, len(scriptWords)+1)
+	for name, key := range scriptWords {
+		said[name] = l.T(key)
+	}
+	said["spoken"] = [2]string{l.N("scheduled.spoken_minutes", 1), l.N("scheduled.spoken_minutes", 10)}
+	said["in"] = l.DurationPatterns()
+	if digits := l.Digits(); digits != "" {
+		said["digits"] = digits
+	}
+	said["away"] = Icon("-away")
+	var encoded bytes.Buffer
+	enc := json.NewEncoder(&encoded)
+	enc.SetEscapeHTML(false) // it is a file of its own
+	if err := enc.Encode(said); err != nil {
+		panic(err) // texts
+	}
+	return newAsset(scriptPrefix+l.Tag(), "js", "text/javascript; charset=utf-8", "const W="+encoded.String()+leanScript)
+}
+
+const scriptPrefix = "guest-"
+
+// assetNamed returns the asset of that name, or nil.
+func assetNamed(name string) *asset {
+	for _, a := range []*asset{styleAsset, iconAsset} {
+		if a.name == name {
+			return a
+		}
+	}
+	for l, script := range scripts {
+		if strings.HasPrefix(name, scriptPrefix+l.Tag()+"-") {
+			if a := script(); a.name == name {
+				return a
+			}
+		}
+	}
+	return nil
 }
 
 // scriptWords are the messages that the script says by itself.
@@ -101,19 +126,24 @@ func lean(source string) string {
 	return b.String()
 }
 
-func addAsset(name, ext, contentType, content string) string {
+func newAsset(name, ext, contentType, content string) *asset {
 	sum := sha256.Sum256([]byte(content))
-	name += "-" + hex.EncodeToString(sum[:6]) + "." + ext
-	var small bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&small, gzip.BestCompression) // the level is valid
-	z.Write([]byte(content))                                  // into memory
-	z.Close()
-	assets[name] = &asset{contentType: contentType, plain: []byte(content), small: small.Bytes()}
-	return name
+	return &asset{
+		name:        name + "-" + hex.EncodeToString(sum[:6]) + "." + ext,
+		contentType: contentType,
+		plain:       []byte(content),
+		small: sync.OnceValue(func() []byte {
+			var small bytes.Buffer
+			z, _ := gzip.NewWriterLevel(&small, gzip.BestCompression) // the level is valid
+			z.Write([]byte(content))                                  // into memory
+			z.Close()
+			return small.Bytes()
+		}),
+	}
 }
 
 func serveAsset(r *request, name string) {
-	a := assets[name]
+	a := assetNamed(name)
 	if a == nil {
 		// A page of an older version asks for assets that are gone.
 		writeProblem(r, &problem{Status: http.StatusNotFound, Code: "not_found", Detail: "There is no such file."})
@@ -134,7 +164,7 @@ func serveAsset(r *request, name string) {
 	header.Set("Vary", "Accept-Encoding")
 	if q, named := quality(r.Header.Get("Accept-Encoding"), "gzip", ""); named && q > 0 {
 		header.Set("Content-Encoding", "gzip")
-		body = a.small
+		body = a.small()
 	}
 	header.Set("Content-Type", a.contentType)
 	header.Set("Cache-Control", "public, max-age=31536000, immutable")

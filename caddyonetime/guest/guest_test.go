@@ -480,7 +480,7 @@ func TestBadInput(t *testing.T) {
 func TestMethods(t *testing.T) {
 	w := newWorld(t)
 	code, _ := w.link(onetime.TokenSpec{})
-	for _, path := range []string{"/", "/" + code, "/-/" + styleName, "/.well-known/caddy-hass/0123456789abcdef"} {
+	for _, path := range []string{"/", "/" + code, "/-/" + styleAsset.name, "/.well-known/caddy-hass/0123456789abcdef"} {
 		for _, method := range []string{"PUT", "DELETE", "PATCH", "BREW"} {
 			rec := w.ask(method, path, "")
 			if rec.Code != 405 || !strings.Contains(rec.Header().Get("Allow"), "GET") {
@@ -497,7 +497,7 @@ func TestMethods(t *testing.T) {
 func TestHeaders(t *testing.T) {
 	w := newWorld(t)
 	code, _ := w.link(onetime.TokenSpec{Guest: "Tom"})
-	for _, path := range []string{"/", "/" + code, "/000000000000000000000000", "/.env", "/-/" + styleName} {
+	for _, path := range []string{"/", "/" + code, "/000000000000000000000000", "/.env", "/-/" + styleAsset.name} {
 		rec := w.ask("GET", path, "", "Accept", asBrowser)
 		for name, want := range map[string]string{
 			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Opener-Policy": "same-origin",
@@ -580,7 +580,7 @@ func TestPromise5_TraceHasNoCode(t *testing.T) {
 		{"/favicon.ico", "/favicon.ico"},
 		{"/.env", "/.env"},
 		{"/?token=" + code, "/"},
-		{"/-/" + styleName, "/-/" + styleName},
+		{"/-/" + styleAsset.name, "/-/" + styleAsset.name},
 	} {
 		w.ask("GET", c.path, "")
 		if w.last.Path != c.want {

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -51,18 +52,21 @@ type static struct {
 	header                 []string
 }
 
-var statics = func() map[*words.Language]*static {
-	m := make(map[*words.Language]*static)
+// statics has the static of each language, made when it is needed for the first time.
+var statics = func() map[*words.Language]func() *static {
+	m := make(map[*words.Language]func() *static)
 	for _, l := range words.All() {
-		m[l] = &static{
-			Lang: l.Tag(), Dir: l.Dir(),
-			Name: l.T("page.title"), About: l.T("page.about"),
-			Style: styleName, Script: scriptNames[l], Favicon: faviconName,
-			More: say(l, "message.more"), Less: say(l, "message.less"),
-			Yes: say(l, "ask.yes"), No: say(l, "ask.no"),
-			NowHere: nowHere, NonceHere: nonceHere,
-			header: []string{l.Tag()},
-		}
+		m[l] = sync.OnceValue(func() *static {
+			return &static{
+				Lang: l.Tag(), Dir: l.Dir(),
+				Name: l.T("page.title"), About: l.T("page.about"),
+				Style: styleAsset.name, Script: scripts[l]().name, Favicon: iconAsset.name,
+				More: say(l, "message.more"), Less: say(l, "message.less"),
+				Yes: say(l, "ask.yes"), No: say(l, "ask.no"),
+				NowHere: nowHere, NonceHere: nonceHere,
+				header: []string{l.Tag()},
+			}
+		})
 	}
 	return m
 }()
@@ -197,7 +201,7 @@ func countdown(l *words.Language, now, until time.Time) template.HTML {
 // tokenPage is the page of a genuine link. result may be nil.
 func (h *Handler) tokenPage(r *request, v *onetime.View, res *result) *page {
 	s := &saying{
-		page: &page{static: statics[r.lang], Root: r.root, House: h.cfg.House, Now: v.Now.UnixMilli(), Poll: "slow"},
+		page: &page{static: statics[r.lang](), Root: r.root, House: h.cfg.House, Now: v.Now.UnixMilli(), Poll: "slow"},
 		h:    h, r: r, v: v, l: r.lang, zone: zone(v),
 	}
 	for _, a := range v.Actions {

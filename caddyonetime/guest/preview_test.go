@@ -44,7 +44,7 @@ func TestPreviewShowsEveryStateAndPressesNothing(t *testing.T) {
 		if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'none'") || strings.Contains(csp, "script-src") || !strings.Contains(csp, "frame-ancestors 'self'") {
 			t.Errorf("%s: %s", state, csp)
 		}
-		if !strings.Contains(body, `href="./guest/-/`+styleName) {
+		if !strings.Contains(body, `href="./guest/-/`+styleAsset.name) {
 			t.Errorf("%s does not find its style", state)
 		}
 	}

@@ -196,7 +196,7 @@ func (s *saying) unknownResult(a *onetime.ActionView) {
 // codePage is a page of nobody's: we do not know whom we talk to. which is
 // "code.enter", "code.incomplete" or "code.many".
 func (h *Handler) codePage(r *request, which string) *page {
-	p := &page{static: statics[r.lang], Root: r.root, State: "code", Now: h.cfg.Now().UnixMilli()}
+	p := &page{static: statics[r.lang](), Root: r.root, State: "code", Now: h.cfg.Now().UnixMilli()}
 	p.Title = say(r.lang, which)
 	p.Mark = Icon("-link")
 	if which != "code.many" {
@@ -219,7 +219,7 @@ func (p *page) wait(l *words.Language, now time.Time, d time.Duration) {
 
 // troublePage is "Something is wrong here". sure says that nothing was sent.
 func (h *Handler) troublePage(r *request, sure bool) *page {
-	p := &page{static: statics[r.lang], Root: r.root, State: "trouble", Now: h.cfg.Now().UnixMilli()}
+	p := &page{static: statics[r.lang](), Root: r.root, State: "trouble", Now: h.cfg.Now().UnixMilli()}
 	s := &saying{page: p, h: h, r: r, l: r.lang}
 	p.Title, p.Mark = s.say("trouble.title"), Icon("-tool")
 	switch {

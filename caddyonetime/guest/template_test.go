@@ -15,7 +15,7 @@ import (
 // a field that the key lacks would show one guest another's page.
 func TestPageKeyHasEverything(t *testing.T) {
 	fresh := func() *page {
-		return &page{static: statics[words.Get("en")], Lines: make([]line, 1), Quote: &quote{}, Items: make([]item, 1), Code: &codeForm{}, Links: make([]link, 1)}
+		return &page{static: statics[words.Get("en")](), Lines: make([]line, 1), Quote: &quote{}, Items: make([]item, 1), Code: &codeForm{}, Links: make([]link, 1)}
 	}
 	key := func(p *page) string {
 		var b bytes.Buffer
@@ -66,7 +66,7 @@ func TestPageKeyHasEverything(t *testing.T) {
 		}
 	}
 	try("", func(p *page) reflect.Value { return reflect.ValueOf(p).Elem() })
-	if key(&page{static: statics[words.Get("de")]}) == key(&page{static: statics[words.Get("en")]}) {
+	if key(&page{static: statics[words.Get("de")]()}) == key(&page{static: statics[words.Get("en")]()}) {
 		t.Error("the language is not in the key")
 	}
 }

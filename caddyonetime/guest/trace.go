@@ -33,7 +33,7 @@ const longestShown = 12
 // hiddenPath is a path in which nothing is left that could be the better part
 // of a code, such as one with a bracket or a full stop pasted to its end.
 func hiddenPath(path string) string {
-	if name, ok := strings.CutPrefix(path, "/"+assetPrefix); ok && assets[name] != nil {
+	if name, ok := strings.CutPrefix(path, "/"+assetPrefix); ok && assetNamed(name) != nil {
 		return path
 	}
 	segments := strings.Split(path, "/")

@@ -35,8 +35,8 @@ func TestThreat22_ALinkBelowTheAssetsIsHidden(t *testing.T) {
 			t.Errorf("%s stands in the log", strings.Replace(path, code, "CODE", 1))
 		}
 	}
-	w.ask("GET", "/-/"+styleName, "")
-	if w.last.Path != "/-/"+styleName {
+	w.ask("GET", "/-/"+styleAsset.name, "")
+	if w.last.Path != "/-/"+styleAsset.name {
 		t.Errorf("the style sheet is called %q", w.last.Path)
 	}
 }

@@ -98,7 +98,7 @@ func TestPageIsSmall(t *testing.T) {
 	for _, l := range words.All() {
 		page := w.ask("GET", "/"+code, "", "Accept", asBrowser, "Accept-Language", l.Tag())
 		sum := page.Body.Len()
-		for _, name := range []string{styleName, faviconName, scriptNames[l]} {
+		for _, name := range []string{styleAsset.name, iconAsset.name, scripts[l]().name} {
 			rec := w.ask("GET", "/-/"+name, "", "Accept-Encoding", "gzip, br")
 			if rec.Code != 200 || rec.Header().Get("Content-Encoding") != "gzip" {
 				t.Fatal(name, rec.Code)
