@@ -1,6 +1,7 @@
 package hasscmd
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,9 @@ type action struct {
 	Derived    bool     `json:"confirm_derived"`
 	Icon       string   `json:"icon"`
 	Warnings   []string `json:"warnings"`
+
+	// Translations are kept as they are.
+	Translations json.RawMessage `json:"translations"`
 }
 
 func actionCommand() *cobra.Command {
@@ -84,6 +88,9 @@ can do that before anything is saved.`,
 			}
 			members = map[string]any{"title": old.Title, "home": old.Home, "definition": old.Definition,
 				"done": old.Done, "confirm": old.Confirm, "icon": old.Icon}
+			if len(old.Translations) > 0 {
+				members["translations"] = old.Translations
+			}
 			if old.Derived {
 				delete(members, "confirm")
 			}
@@ -91,6 +98,7 @@ can do that before anything is saved.`,
 			if *file == "" {
 				return fmt.Errorf("there is no action %q yet: say by --file what it does", name)
 			}
+			header.Set("If-None-Match", "*") // nor is what somebody else makes meanwhile
 		default:
 			return err
 		}

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 )
 
 func writeFile(t *testing.T, name, content string) string {
@@ -40,13 +42,22 @@ func TestActionSetAndList(t *testing.T) {
 	}
 
 	// What is not given stays.
+	before, err := c.service().Action(t.Context(), "front_door")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before.Translations = map[string]onetime.Translation{"de": {Title: "Haustür öffnen", Done: "Fest drücken."}}
+	if _, _, err := c.service().SaveAction(t.Context(), onetime.Person{ID: "anna"}, before, 0); err != nil {
+		t.Fatal(err)
+	}
 	c.must("", "action", "set", "front_door", "--done", "Push hard.", "--confirm", "tap")
 	c.must("", "action", "set", "front_door", "--title", "Open up")
 	a, err := c.service().Action(t.Context(), "front_door")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.Title != "Open up" || a.Done != "Push hard." || a.Confirm != "tap" || a.Definition != doorYAML || a.Home != "default" {
+	if a.Title != "Open up" || a.Done != "Push hard." || a.Confirm != "tap" || a.Definition != doorYAML || a.Home != "default" ||
+		a.Translations["de"] != before.Translations["de"] {
 		t.Errorf("after two changes it is %+v", a)
 	}
 	if out := c.must("", "action", "list", "--json"); !strings.Contains(out, `"name": "front_door"`) {

@@ -20,6 +20,9 @@ type actionJSON struct {
 	Done string       `json:"done"`
 	Kind onetime.Kind `json:"kind"`
 
+	// Translations are Title and Done in other languages, by tag.
+	Translations map[string]onetime.Translation `json:"translations"`
+
 	// Confirm is what counts; Derived says that it follows from the
 	// definition because the host has said nothing.
 	Confirm onetime.Confirm `json:"confirm"`
@@ -41,6 +44,9 @@ func (r *request) actionJSON(a *onetime.Action) *actionJSON {
 		Name: a.Name, Title: a.Title, Home: a.Home, Done: a.Done,
 		Kind: kind, Confirm: confirm, Derived: a.Confirm == onetime.ConfirmDerived, Icon: a.Icon,
 		Revision: a.Revision, CreatedAt: a.CreatedAt.UTC(), UpdatedAt: a.UpdatedAt.UTC(), UpdatedBy: a.UpdatedBy,
+	}
+	if j.Translations = a.Translations; j.Translations == nil {
+		j.Translations = map[string]onetime.Translation{}
 	}
 	if r.visitor.Manage {
 		j.Definition = &a.Definition
@@ -94,6 +100,9 @@ func (r *request) putAction() error {
 		return err
 	}
 	saved, warnings, created, err := r.saveAction(a, func() (uint64, error) {
+		if absent, err := r.ifNoneMatch(); absent || err != nil {
+			return onetime.Absent, err
+		}
 		return r.ifMatch(func() (uint64, error) {
 			old, err := r.svc.Action(r.Context(), name)
 			if err != nil {
@@ -114,6 +123,10 @@ func (r *request) putAction() error {
 	return r.reply(http.StatusOK, j)
 }
 
+// errThere refuses to make what is there already.
+var errThere = &problem{Status: http.StatusPreconditionFailed, Code: "conflict",
+	Detail: "There is an action of that name already, and this request would only have made a new one. Nothing was changed."}
+
 // saveAction saves, unless somebody has changed the action since. revision is
 // what the host has seen, as SaveAction takes it.
 func (r *request) saveAction(a *onetime.Action, revision func() (uint64, error)) (saved *onetime.Action, warnings []string, created bool, err error) {
@@ -122,6 +135,9 @@ func (r *request) saveAction(a *onetime.Action, revision func() (uint64, error))
 		return nil, nil, false, err
 	}
 	saved, warnings, err = r.svc.SaveAction(r.Context(), r.visitor.Person, a, rev)
+	if rev == onetime.Absent && errors.Is(err, onetime.ErrConflict) {
+		err = errThere
+	}
 	if err != nil {
 		return nil, nil, false, err
 	}

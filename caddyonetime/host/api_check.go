@@ -68,6 +68,7 @@ func readAction(in *members, name string) (*onetime.Action, error) {
 	definition, given := in.text("definition", onetime.MaxDefinition)
 	a.Definition = definition
 	a.Done, _ = in.text("done", onetime.MaxDone)
+	a.Translations = in.translations("translations")
 	confirm, _ := in.text("confirm", 200)
 	a.Confirm = onetime.Confirm(confirm)
 	a.Icon, _ = in.text("icon", onetime.MaxIcon)

@@ -21,7 +21,7 @@ import (
 
 // maxBody is the largest request taken: a definition and all the texts of an
 // action, each of their characters escaped.
-const maxBody = 512 << 10
+const maxBody = 640 << 10
 
 // members are the members of a JSON object that a client has sent. The methods
 // that read one return the zero value and remember the first mistake, which
