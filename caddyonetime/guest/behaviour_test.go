@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+	"github.com/caddy-hass/caddy-hass/internal/pagetest"
 )
 
 // tab is a phone's browser on a page of a world.
@@ -17,16 +18,16 @@ type tab struct {
 	ctx context.Context
 }
 
-var phone = look{width: 360, height: 640}
+var phone = pagetest.Look{Width: 360, Height: 640}
 
-func openTab(t *testing.T, browser context.Context, l look, address string) *tab {
+func openTab(t *testing.T, browser context.Context, l pagetest.Look, address string) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, time.Minute)
 	t.Cleanup(cancel)
 	b := &tab{t, ctx}
-	b.do(append(l.steps(), chromedp.Navigate(address))...)
+	b.do(append(l.Steps(), chromedp.Navigate(address))...)
 	return b
 }
 
@@ -183,7 +184,7 @@ func TestPageWithScript(t *testing.T) {
 		w := newWorld(t)
 		code, _ := w.link(onetime.TokenSpec{Expires: w.in(time.Hour)})
 		l := phone
-		l.zone = "Asia/Tokyo"
+		l.Zone = "Asia/Tokyo"
 		b := openTab(t, browser, l, w.serve(t)+code)
 		b.until(`/\(\d{1,2}:\d\d\s[ap]m on your phone\)/.test(document.querySelector('.limits').innerText)`)
 		if got := b.eval(`document.querySelector('.limits').innerText`); !strings.Contains(got, "today 3:00 pm (11:00") {
@@ -214,7 +215,7 @@ func TestPageWithoutScript(t *testing.T) {
 			w.noStyle = noStyle
 			code, _ := w.link(onetime.TokenSpec{UsesMax: times(2)})
 			l := phone
-			l.noScript = true
+			l.NoScript = true
 			b := openTab(t, browser, l, w.serve(t)+code)
 			// A double tap on the first step opens and closes it.
 			b.tap(".ask summary", 2)

@@ -4,51 +4,19 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"os/exec"
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/chromedp"
+	"github.com/caddy-hass/caddy-hass/internal/pagetest"
 )
 
 // step is one thing that a browser does.
-type step = chromedp.Action[chromedp.Void]
-
-// call is a step that is a command of the DevTools protocol.
-func call[P, R any](command cdp.Command[P, R], params P) step {
-	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, command, params)
-		return err
-	})
-}
-
-// chromium finds a browser, or skips the test with the reason.
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Skip("no Chromium in PATH")
-	return ""
-}
+type step = pagetest.Step
 
 // newBrowser starts a browser without a window and ends it with the test.
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
-		chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("hide-scrollbars", true))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal("Chromium does not start: ", err)
-	}
-	return ctx
+	return pagetest.Browser(t)
 }
 
 // serve mounts the handler below a prefix, as handle_path does.

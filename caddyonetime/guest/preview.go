@@ -56,7 +56,7 @@ func (h *Handler) Preview(w http.ResponseWriter, hr *http.Request, p Preview) {
 		v.Actions[i].Action = a.In(words.Choose(p.Wish, p.Language, a.Languages()))
 	}
 	page := h.tokenPage(r, v, res)
-	page.Poll = ""
+	page.Poll, page.Script = "", ""
 	for i := range page.Items {
 		page.Items[i].To, page.Items[i].Until = "", 0
 	}

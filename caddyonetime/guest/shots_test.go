@@ -1,24 +1,17 @@
 package guest
 
 import (
-	"bytes"
 	"context"
-	"fmt"
 	"image"
-	"image/color"
-	"image/draw"
-	"image/png"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+	"github.com/caddy-hass/caddy-hass/internal/pagetest"
 )
 
 // scene is a state of the guest's page and the way there.
@@ -184,79 +177,84 @@ func (p people) spec(w *world, uses int) onetime.TokenSpec {
 
 // look is a way to look at the pages.
 type look struct {
-	name          string
-	width, height int64
-	dark          bool
-	lang          string
-	people        people
-	zone          string // the phone's; the home's when empty
-	noScript      bool
-	noStyle       bool
-	only          string // scenes, separated by spaces; all when empty
+	pagetest.Look
+	people  people
+	noStyle bool
+	only    string // scenes, separated by spaces; all when empty
 }
 
 // mainScenes are those most guests see, for a look in many languages.
 const mainScenes = "ready ready-step-2 ready-several scheduled done-left not-sent-unavailable failed unknown-left expired used-up paused unknown-link too-many"
 
 var looks = []look{
-	{name: "360-light-en", width: 360, height: 640, lang: "en", people: english},
-	{name: "360-dark-en", width: 360, height: 640, dark: true, lang: "en", people: english},
-	{name: "320-light-de", width: 320, height: 480, lang: "de", people: german},
-	{name: "320-light-en", width: 320, height: 480, lang: "en", people: english},
-	{name: "412-dark-de", width: 412, height: 800, dark: true, lang: "de", people: german},
-	{name: "412-light-arabic", width: 412, height: 800, lang: "en", people: arabic, only: "ready ready-step-2 ready-several scheduled done"},
-	{name: "360-lang-ar", width: 360, height: 640, lang: "ar", people: arabs, only: mainScenes},
-	{name: "320-lang-ar", width: 320, height: 480, lang: "ar", people: arabs, only: mainScenes},
-	{name: "320-lang-he", width: 320, height: 480, lang: "he", people: hebrew, only: mainScenes},
-	{name: "360-lang-ja", width: 360, height: 640, lang: "ja", people: japanese, only: mainScenes},
-	{name: "320-lang-ru", width: 320, height: 480, lang: "ru", people: russian, only: mainScenes},
-	{name: "320-lang-fi", width: 320, height: 480, lang: "fi", people: finnish, only: mainScenes},
-	{name: "320-lang-el", width: 320, height: 480, lang: "el", people: greek, only: mainScenes},
-	{name: "360-light-nobody", width: 360, height: 640, lang: "en", people: nobody, only: "ready ready-any done-left not-sent-unavailable stopped unknown expired used-up revoked paused trouble"},
-	{name: "1280-light-en", width: 1280, height: 800, lang: "en", people: english, only: "ready ready-step-2 ready-several scheduled done failed used-up front"},
-	{name: "1280-dark-de", width: 1280, height: 800, dark: true, lang: "de", people: german, only: "ready ready-step-2 done failed"},
-	{name: "360-noscript", width: 360, height: 640, lang: "en", people: english, noScript: true, only: "ready ready-any scheduled done-left not-sent-unreachable too-many"},
-	{name: "360-nostyle", width: 360, height: 640, lang: "en", people: english, noStyle: true, only: "ready ready-any ready-several scheduled done failed unknown-link"},
+	{Look: pagetest.Look{Name: "412-light-en", Width: 412, Height: 732, Lang: "en"}, people: english},
+	{Look: pagetest.Look{Name: "412-dark-en", Width: 412, Height: 732, Dark: true, Lang: "en"}, people: english},
+	{Look: pagetest.Look{Name: "320-light-en", Width: 320, Height: 480, Lang: "en"}, people: english},
+	{Look: pagetest.Look{Name: "320-dark-de", Width: 320, Height: 480, Dark: true, Lang: "de"}, people: german},
+	{Look: pagetest.Look{Name: "1280-light-en", Width: 1280, Height: 800, Lang: "en"}, people: english},
+	{Look: pagetest.Look{Name: "1280-dark-de", Width: 1280, Height: 800, Dark: true, Lang: "de"}, people: german},
+	{Look: pagetest.Look{Name: "412-light-arabic", Width: 412, Height: 800, Lang: "en"}, people: arabic, only: "ready ready-step-2 ready-several scheduled done"},
+	{Look: pagetest.Look{Name: "412-lang-ar", Width: 412, Height: 732, Lang: "ar"}, people: arabs},
+	{Look: pagetest.Look{Name: "320-lang-ar", Width: 320, Height: 480, Lang: "ar"}, people: arabs, only: mainScenes},
+	{Look: pagetest.Look{Name: "320-lang-he", Width: 320, Height: 480, Lang: "he"}, people: hebrew, only: mainScenes},
+	{Look: pagetest.Look{Name: "360-lang-ja", Width: 360, Height: 640, Lang: "ja"}, people: japanese, only: mainScenes},
+	{Look: pagetest.Look{Name: "320-lang-ru", Width: 320, Height: 480, Lang: "ru"}, people: russian, only: mainScenes},
+	{Look: pagetest.Look{Name: "320-lang-fi", Width: 320, Height: 480, Lang: "fi"}, people: finnish, only: mainScenes},
+	{Look: pagetest.Look{Name: "320-lang-el", Width: 320, Height: 480, Lang: "el"}, people: greek, only: mainScenes},
+	{Look: pagetest.Look{Name: "360-light-nobody", Width: 360, Height: 640, Lang: "en"}, people: nobody, only: "ready ready-any done-left not-sent-unavailable stopped unknown expired used-up revoked paused trouble"},
+	{Look: pagetest.Look{Name: "360-noscript", Width: 360, Height: 640, Lang: "en", NoScript: true}, people: english, only: "ready ready-any scheduled done-left not-sent-unreachable too-many"},
+	{Look: pagetest.Look{Name: "360-nostyle", Width: 360, Height: 640, Lang: "en"}, people: english, noStyle: true, only: "ready ready-any ready-several scheduled done failed unknown-link"},
+	{Look: pagetest.Look{Name: "412-forced", Width: 412, Height: 732, Dark: true, Lang: "en", Forced: true}, people: english, only: mainScenes},
+	{Look: pagetest.Look{Name: "1280-text400", Width: 1280, Height: 800, Lang: "en", Text: 400}, people: english, only: mainScenes},
+	{Look: pagetest.Look{Name: "2160p-light-en", Width: 3840, Height: 2160, Lang: "en"}, people: english, only: "ready ready-several done unknown-link"},
 }
 
-// TestScreenshots writes a picture of every state into the folder that
-// GUEST_SCREENSHOTS names, and a sheet of each look with all its states.
-// GUEST_SCREENSHOTS_ONLY picks looks by the beginning of their names.
+// TestScreenshots writes a picture of every state, and sheets of each look.
 func TestScreenshots(t *testing.T) {
-	dir := os.Getenv("GUEST_SCREENSHOTS")
-	if dir == "" {
-		t.Skip("GUEST_SCREENSHOTS names no folder to write to")
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	album := pagetest.NewAlbum(t, "guests")
 	browser := newBrowser(t)
 	for _, l := range looks {
-		if !strings.HasPrefix(l.name, os.Getenv("GUEST_SCREENSHOTS_ONLY")) {
-			continue
-		}
-		var sheet []image.Image
+		var pictures []image.Image
 		for _, s := range scenes() {
-			if l.only != "" && !strings.Contains(" "+l.only+" ", " "+s.name+" ") {
+			name := l.Name + "-" + s.name
+			if l.only != "" && !strings.Contains(" "+l.only+" ", " "+s.name+" ") || !pagetest.Wanted(name) {
 				continue
 			}
-			t.Run(l.name+"/"+s.name, func(t *testing.T) {
-				shot := shoot(t, browser, l, s)
-				if err := os.WriteFile(filepath.Join(dir, l.name+"-"+s.name+".png"), shot, 0o644); err != nil {
-					t.Fatal(err)
-				}
-				picture, err := png.Decode(bytes.NewReader(shot))
-				if err != nil {
-					t.Fatal(err)
-				}
-				sheet = append(sheet, picture)
+			t.Run(name, func(t *testing.T) {
+				tab := openScene(t, browser, l, s, nil)
+				pictures = append(pictures, album.Shoot(t, tab, name))
 			})
 		}
-		writeSheet(t, filepath.Join(dir, "sheet-"+l.name+".png"), sheet)
+		album.Sheet(t, l.Name, pictures)
 	}
 }
 
-func shoot(t *testing.T, browser context.Context, l look, s scene) []byte {
+// TestEveryPage examines every state on a narrow phone and at a desk.
+func TestEveryPage(t *testing.T) {
+	axe := pagetest.Axe(t)
+	browser := newBrowser(t)
+	for _, l := range []look{
+		{Look: pagetest.Look{Name: "phone", Width: 320, Height: 480, Lang: "de"}, people: german},
+		{Look: pagetest.Look{Name: "desk", Width: 1280, Height: 800, Dark: true, Lang: "ar"}, people: arabs},
+	} {
+		for _, s := range scenes() {
+			name := l.Name + "-" + s.name
+			// One state that takes half a minute to get to is enough.
+			if !pagetest.Wanted(name) || s.name == "lost" && l.Name != "phone" {
+				continue
+			}
+			t.Run(name, func(t *testing.T) {
+				var e *pagetest.Examiner
+				openScene(t, browser, l, s, func(tab context.Context) { e = pagetest.Examine(t, tab) })
+				e.Check(t, axe)
+			})
+		}
+	}
+}
+
+// openScene opens a tab on a scene; watch, where there is one, gets the tab before.
+func openScene(t *testing.T, browser context.Context, l look, s scene, watch func(tab context.Context)) context.Context {
+	t.Helper()
 	w := newWorld(t)
 	w.configure(func(c *Config) {
 		c.House = l.people.house
@@ -267,43 +265,27 @@ func shoot(t *testing.T, browser context.Context, l look, s scene) []byte {
 	})
 	w.rename("front_door", l.people.title, l.people.done)
 	w.action(onetime.Action{Name: "gate", Title: "Open the garden gate", Icon: "gate", Definition: "action: lock.unlock\ntarget:\n  entity_id: lock.gate\n"})
-	w.lang, w.noStyle = l.lang, l.noStyle
+	w.lang, w.noStyle = l.Lang, l.noStyle
 	address := w.serve(t) + s.make(w, l.people)
 	tab, cancel := chromedp.NewContext(browser)
-	defer cancel()
+	t.Cleanup(cancel)
 	tab, cancel = context.WithTimeout(tab, time.Minute)
-	defer cancel()
-	steps := l.steps()
-	steps = append(steps, chromedp.Navigate(address), chromedp.Sleep(250*time.Millisecond))
-	if !l.noScript {
-		steps = append(steps, s.then...)
+	t.Cleanup(cancel)
+	do := func(steps ...step) {
+		t.Helper()
+		if err := chromedp.Do(tab, steps...); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := chromedp.Do(tab, steps...); err != nil {
-		t.Fatal(err)
+	do(l.Steps()...)
+	if watch != nil {
+		watch(tab)
 	}
-	shot, err := chromedp.Run(tab, chromedp.CaptureScreenshot())
-	if err != nil {
-		t.Fatal(err)
+	do(chromedp.Navigate(address), chromedp.Sleep(250*time.Millisecond))
+	if !l.NoScript {
+		do(s.then...)
 	}
-	return shot
-}
-
-// steps set a tab up.
-func (l look) steps() []step {
-	scheme := "light"
-	if l.dark {
-		scheme = "dark"
-	}
-	zone := "Europe/Berlin"
-	if l.zone != "" {
-		zone = l.zone
-	}
-	return []step{
-		call(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: l.width, Height: l.height, DeviceScaleFactor: 1, Mobile: l.width < 600}),
-		call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}),
-		call(emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: zone}),
-		call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: l.noScript}),
-	}
+	return tab
 }
 
 // rename gives an action another title.
@@ -315,31 +297,4 @@ func (w *world) rename(name, title, done string) {
 	}
 	a.Title, a.Done = title, done
 	w.action(*a)
-}
-
-// writeSheet puts pictures side by side, a few in each row.
-func writeSheet(t *testing.T, path string, pictures []image.Image) {
-	if len(pictures) == 0 {
-		return
-	}
-	size, gap := pictures[0].Bounds(), 16
-	perRow := max(1, 2400/(size.Dx()+gap))
-	rows := (len(pictures) + perRow - 1) / perRow
-	for row := range rows {
-		part := pictures[row*perRow : min(len(pictures), (row+1)*perRow)]
-		sheet := image.NewRGBA(image.Rect(0, 0, gap+len(part)*(size.Dx()+gap), size.Dy()+2*gap))
-		draw.Draw(sheet, sheet.Bounds(), image.NewUniform(color.RGBA{120, 130, 140, 255}), image.Point{}, draw.Src)
-		for i, p := range part {
-			at := image.Pt(gap+i*(size.Dx()+gap), gap)
-			draw.Draw(sheet, image.Rectangle{at, at.Add(p.Bounds().Size())}, p, p.Bounds().Min, draw.Src)
-		}
-		var out bytes.Buffer
-		if err := png.Encode(&out, sheet); err != nil {
-			t.Fatal(err)
-		}
-		name := fmt.Sprintf("%s-%d.png", strings.TrimSuffix(path, ".png"), row+1)
-		if err := os.WriteFile(name, out.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/url"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -13,43 +12,19 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+	"github.com/caddy-hass/caddy-hass/internal/pagetest"
 )
 
 // step is one thing that a browser does.
-type step = chromedp.Action[chromedp.Void]
+type step = pagetest.Step
 
 // call is a step that is a command of the DevTools protocol.
-func call[P, R any](command cdp.Command[P, R], params P) step {
-	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, command, params)
-		return err
-	})
-}
+func call[P, R any](command cdp.Command[P, R], params P) step { return pagetest.Call(command, params) }
 
 // newBrowser starts a browser without a window and ends it with the test.
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
-	var path string
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		t.Skip("no Chromium in PATH")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
-		chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("hide-scrollbars", true))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal("Chromium does not start: ", err)
-	}
-	return ctx
+	return pagetest.Browser(t)
 }
 
 // browse serves for a browser, which is always the same visitor.

@@ -1,17 +1,15 @@
 package host
 
 import (
-	"errors"
-	"os"
-	"path/filepath"
-	"strings"
+	"context"
+	"image"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+	"github.com/caddy-hass/caddy-hass/internal/pagetest"
 )
 
 // scene is a state of a page and the way there.
@@ -101,73 +99,79 @@ func scenes() []scene {
 	}
 }
 
-// look is a way to look at the pages.
-type look struct {
-	name          string
-	width, height int64
-	dark          bool
-	lang          string
-	noScript      bool
+var looks = []pagetest.Look{
+	{Name: "412-light-en", Width: 412, Height: 732, Lang: "en"},
+	{Name: "412-dark-de", Width: 412, Height: 732, Dark: true, Lang: "de"},
+	{Name: "320-light-de", Width: 320, Height: 568, Lang: "de"},
+	{Name: "320-dark-en", Width: 320, Height: 568, Dark: true, Lang: "en"},
+	{Name: "1280-light-en", Width: 1280, Height: 800, Lang: "en"},
+	{Name: "1280-dark-de", Width: 1280, Height: 800, Dark: true, Lang: "de"},
+	{Name: "412-lang-ar", Width: 412, Height: 732, Lang: "ar"},
+	{Name: "1280-lang-ar", Width: 1280, Height: 800, Dark: true, Lang: "ar"},
+	{Name: "360-noscript", Width: 360, Height: 740, Lang: "en", NoScript: true},
+	{Name: "412-forced", Width: 412, Height: 732, Dark: true, Lang: "en", Forced: true},
+	{Name: "1280-text400", Width: 1280, Height: 800, Lang: "en", Text: 400},
+	{Name: "2160p-light-en", Width: 3840, Height: 2160, Lang: "en"},
 }
 
-var looks = []look{
-	{"360-light-en", 360, 740, false, "en", false},
-	{"412-dark-de", 412, 860, true, "de", false},
-	{"1280-light-en", 1280, 800, false, "en", false},
-	{"1280-dark-en", 1280, 800, true, "en", false},
-	{"360-noscript", 360, 740, false, "en", true},
-}
-
-// TestScreenshots writes a picture of every state into the folder that
-// HOST_SCREENSHOTS names: of the whole page, and of what is seen at first.
-// HOST_SCREENSHOTS_ONLY picks them by parts of their names.
+// TestScreenshots writes a picture of every state, and sheets of each look.
 func TestScreenshots(t *testing.T) {
-	dir := os.Getenv("HOST_SCREENSHOTS")
-	if dir == "" {
-		t.Skip("HOST_SCREENSHOTS names no folder to write to")
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	album := pagetest.NewAlbum(t, "hosts")
 	browser := newBrowser(t)
-	only := strings.Fields(os.Getenv("HOST_SCREENSHOTS_ONLY"))
 	for _, l := range looks {
-		for _, s := range append(scenes(), actionScenes()...) {
-			name := l.name + "-" + s.name
-			wanted := len(only) == 0
-			for _, part := range only {
-				wanted = wanted || strings.Contains(name+"-", part)
-			}
-			if !wanted || l.noScript && s.then != nil {
+		var pictures []image.Image
+		for _, s := range allScenes() {
+			name := l.Name + "-" + s.name
+			if !pagetest.Wanted(name) || l.NoScript && s.then != nil {
 				continue
 			}
 			t.Run(name, func(t *testing.T) {
-				w := newWorld(t)
-				path := s.make(w)
-				w.browse(s.who, l.lang)
-				scheme := "light"
-				if l.dark {
-					scheme = "dark"
-				}
-				ctx := tab(t, browser, l.width, l.height,
-					call(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}),
-					call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: l.noScript}),
-					chromedp.Navigate(w.srv.URL+path), chromedp.Sleep(450*time.Millisecond))
-				if err := chromedp.Do(ctx, s.then...); err != nil {
-					t.Fatal(err)
-				}
-				first, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
-				if err == nil {
-					err = os.WriteFile(filepath.Join(dir, name+".png"), first, 0o644)
-				}
-				whole, err2 := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-				if err2 == nil {
-					err2 = os.WriteFile(filepath.Join(dir, name+"-whole.png"), whole, 0o644)
-				}
-				if err := errors.Join(err, err2); err != nil {
-					t.Fatal(err)
+				pictures = append(pictures, album.Shoot(t, openScene(t, browser, l, s, nil), name))
+			})
+		}
+		album.Sheet(t, l.Name, pictures)
+	}
+}
+
+// TestEveryPage examines every state on a narrow phone and at a desk.
+func TestEveryPage(t *testing.T) {
+	axe := pagetest.Axe(t)
+	browser := newBrowser(t)
+	for _, l := range []pagetest.Look{
+		{Name: "phone", Width: 320, Height: 568, Lang: "de"},
+		{Name: "desk", Width: 1280, Height: 800, Dark: true, Lang: "ar"},
+	} {
+		for _, s := range allScenes() {
+			name := l.Name + "-" + s.name
+			if !pagetest.Wanted(name) {
+				continue
+			}
+			t.Run(name, func(t *testing.T) {
+				var e *pagetest.Examiner
+				openScene(t, browser, l, s, func(tab context.Context) { e = pagetest.Examine(t, tab) })
+				e.Check(t, axe)
+				if n := e.Bytes(); n > maxPageBytes {
+					t.Errorf("it weighs %d bytes", n)
 				}
 			})
 		}
 	}
+}
+
+func allScenes() []scene { return append(scenes(), actionScenes()...) }
+
+// openScene opens a tab on a scene; watch, where there is one, gets the tab before.
+func openScene(t *testing.T, browser context.Context, l pagetest.Look, s scene, watch func(tab context.Context)) context.Context {
+	t.Helper()
+	w := newWorld(t)
+	path := s.make(w)
+	w.browse(s.who, l.Lang)
+	ctx := tab(t, browser, l.Width, l.Height, l.Steps()...)
+	if watch != nil {
+		watch(ctx)
+	}
+	if err := chromedp.Do(ctx, append([]step{chromedp.Navigate(w.srv.URL + path), chromedp.Sleep(450 * time.Millisecond)}, s.then...)...); err != nil {
+		t.Fatal(err)
+	}
+	return ctx
 }

@@ -60,8 +60,8 @@ function dress() {
 	});
 	all('[data-wait]', main).forEach(holdBack);
 	all('[data-late]', main).forEach(e => {
-		e.hidden = true;
-		setTimeout(() => { e.hidden = false; guard = time() + 700; }, 3000);
+		e.className += ' late'; // it keeps its place: nothing moves under a finger
+		setTimeout(() => { e.classList.remove('late'); guard = time() + 700; }, 3000);
 	});
 	online();
 	tick();
