@@ -662,9 +662,12 @@ func TestConfigurationErrors(t *testing.T) {
 func BenchmarkCookie(b *testing.B) {
 	k := newEC(b, elliptic.P256())
 	next := caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
-	run := func(b *testing.B, tokens []string) {
+	run := func(b *testing.B, tokens []string, with ...func(*HassJWT)) {
 		h := newHandler(b, &HassJWT{Allow: []Rule{{"roles", []string{"user"}}}}, k)
 		h.checks.now = time.Now
+		for _, f := range with {
+			f(h)
+		}
 		w := httptest.NewRecorder()
 		r := withCaddy(get("https://grafana.example.com/d/1", "Accept: text/html"))
 		cookies := make([][]string, len(tokens))
@@ -688,6 +691,15 @@ func BenchmarkCookie(b *testing.B) {
 	}
 	b.Run("seen", func(b *testing.B) {
 		run(b, []string{mint(b, k, claimsAt(time.Now()))})
+	})
+	// With hass_login's keys each request is also followed, so that it ends with its session.
+	b.Run("session", func(b *testing.B) {
+		c := with(claimsAt(time.Now()), map[string]any{"sid": newSessionID("x"), "auth_time": time.Now().Unix()})
+		run(b, []string{mint(b, k, c)}, func(h *HassJWT) {
+			r := new(realm)
+			m := &Minter{realm: r, cookie: h.cookie, issuer: h.checks.issuer, domain: "example.com", session: time.Hour}
+			h.realm = &heldRealm{realm: r, minters: []*Minter{m}}
+		})
 	})
 	b.Run("new", func(b *testing.B) {
 		tokens := make([]string, maxSeen+1) // more than are remembered
