@@ -19,10 +19,25 @@ type account struct {
 	Active    bool     `json:"is_active"`
 	LocalOnly bool     `json:"local_only"`
 	Groups    []string `json:"group_ids"`
+	System    bool     `json:"system_generated"` // Home Assistant's own, for its services
+
+	// Credentials are the ways to log in that the user has.
+	Credentials []credential `json:"credentials"`
+}
+
+type credential struct {
+	Type string `json:"type"` // of the auth provider
 }
 
 // Admin is what Home Assistant takes for an administrator.
 func (a account) Admin() bool { return a.Owner || slices.Contains(a.Groups, "system-admin") }
+
+// demotedTo says whether somebody may do less than before.
+func (a account) demotedTo(later account) bool {
+	const users = "system-users"
+	return a.Admin() && !later.Admin() ||
+		slices.Contains(a.Groups, users) && !slices.Contains(later.Groups, users) && !later.Admin()
+}
 
 // accounts is a home's users at one moment.
 type accounts struct {
@@ -145,9 +160,32 @@ func whoIsOut(before, after *accounts) (out []string) {
 	}
 	for id, old := range before.byID {
 		a, known := after.byID[id]
-		if !known || old.Active && !a.Active || old.Admin() && !a.Admin() {
+		if !known || old.Active && !a.Active || old.demotedTo(a) {
 			out = append(out, id)
 		}
 	}
 	return out
+}
+
+// describe says in claims what only administrators know of a user: the user name,
+// null where there is none, and the groups. Where the users are not known, neither
+// claim is there.
+func (r *realm) describe(c map[string]any, id string) {
+	delete(c, claimUsername)
+	delete(c, claimGroups)
+	list := r.accounts.Load()
+	if list == nil {
+		return
+	}
+	if a, known := list.byID[id]; known {
+		c[claimUsername], c[claimGroups] = textOrNull(a.Username), append([]string{}, a.Groups...)
+	}
+}
+
+// textOrNull is a claim that may be missing.
+func textOrNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
 }

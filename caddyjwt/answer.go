@@ -152,6 +152,14 @@ func (h *HassJWT) challenge(w http.ResponseWriter, r *http.Request, repl *caddy.
 			return nil
 		}
 	}
+	switch {
+	case errors.Is(found.err, errHomeTries):
+		w.Header().Set("Retry-After", "60")
+		return caddyhttp.Error(http.StatusTooManyRequests, found.err)
+	case errors.Is(found.err, errHomeSilent):
+		w.Header().Set("Retry-After", "5")
+		return caddyhttp.Error(http.StatusServiceUnavailable, found.err)
+	}
 	challengeHeader(w, found.shown)
 	return caddyhttp.Error(http.StatusUnauthorized, found.err)
 }

@@ -413,6 +413,8 @@ func TestCaddyfile(t *testing.T) {
 			allow      name Anna
 			deny       sub x
 			home       cabin
+			hass_tokens
+			identity   Remote-User username
 			optional
 			keep_token
 		}
@@ -425,7 +427,7 @@ func TestCaddyfile(t *testing.T) {
 	}
 	text := string(config)
 	want := `{"allow":[{"claim":"roles","values":["admin","user"]},{"claim":"name","values":["Anna"]}],"audience":["a","b"],"cookie":"c","deny":[{"claim":"sub","values":["x"]}],` +
-		`"handler":"hass_jwt","home":"cabin","issuer":"me","keep_token":true,"key":{"file":"/share/jwt_cookie.pem"},"leeway":60000000000,"login":"https://ha.example.com","optional":true}`
+		`"handler":"hass_jwt","hass_tokens":true,"home":"cabin","identity":{"account":"username","service":"Remote-User"},"issuer":"me","keep_token":true,"key":{"file":"/share/jwt_cookie.pem"},"leeway":60000000000,"login":"https://ha.example.com","optional":true}`
 	if !strings.Contains(text, want) {
 		t.Errorf("got %s\nwant in it %s", text, want)
 	}
@@ -440,27 +442,34 @@ func TestCaddyfile(t *testing.T) {
 
 func TestCaddyfileErrorsSayWhere(t *testing.T) {
 	for line, want := range map[string]string{
-		"login a\n\tlogin b":         "Caddyfile:5",
-		"login":                      "Caddyfile:4",
-		"login a b":                  "Caddyfile:4",
-		"cookie":                     "Caddyfile:4",
-		"key file":                   "Caddyfile:4",
-		"key":                        "Caddyfile:4",
-		"key jwks":                   "Caddyfile:4",
-		"key url https://x":          "unrecognized kind of key 'url'",
-		"key file a b":               "Caddyfile:4",
-		"hass_tokens":                "unrecognized subdirective 'hass_tokens'",
-		"alow roles user":            "unrecognized subdirective 'alow'",
-		"allow roles":                "Caddyfile:4",
-		"deny":                       "Caddyfile:4",
-		"audience":                   "Caddyfile:4",
-		"audience a\n\taudience b":   "audience is given twice",
-		"leeway soon":                "Caddyfile:4",
-		"leeway -1s":                 "Caddyfile:4",
-		"optional yes":               "Caddyfile:4",
-		"optional\n\toptional":       "optional is given twice",
-		"keep_token x":               "Caddyfile:4",
-		"home a\n\tissuer b\nhome c": "Caddyfile:6",
+		"login a\n\tlogin b":                   "Caddyfile:5",
+		"login":                                "Caddyfile:4",
+		"login a b":                            "Caddyfile:4",
+		"cookie":                               "Caddyfile:4",
+		"key file":                             "Caddyfile:4",
+		"key":                                  "Caddyfile:4",
+		"key jwks":                             "Caddyfile:4",
+		"key url https://x":                    "unrecognized kind of key 'url'",
+		"key file a b":                         "Caddyfile:4",
+		"hass_tokens yes":                      "Caddyfile:4",
+		"hass_tokens\n\thass_tokens":           "hass_tokens is given twice",
+		"identity":                             "Caddyfile:4",
+		"identity plex":                        "known are grafana, frigate, jellyfin and Remote-User",
+		"identity grafana name":                "a display name is no account",
+		"identity grafana roles":               "name no single person",
+		"identity grafana id x":                "Caddyfile:4",
+		"identity grafana\n\tidentity frigate": "identity is given twice",
+		"alow roles user":                      "unrecognized subdirective 'alow'",
+		"allow roles":                          "Caddyfile:4",
+		"deny":                                 "Caddyfile:4",
+		"audience":                             "Caddyfile:4",
+		"audience a\n\taudience b":             "audience is given twice",
+		"leeway soon":                          "Caddyfile:4",
+		"leeway -1s":                           "Caddyfile:4",
+		"optional yes":                         "Caddyfile:4",
+		"optional\n\toptional":                 "optional is given twice",
+		"keep_token x":                         "Caddyfile:4",
+		"home a\n\tissuer b\nhome c":           "Caddyfile:6",
 	} {
 		key := "key file x"
 		if strings.HasPrefix(line, "key") || line == "" {

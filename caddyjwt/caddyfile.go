@@ -32,6 +32,8 @@ func parseHassJWT(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, err
 //	    allow      <claim> <value...>
 //	    deny       <claim> <value...>
 //	    home       <name>
+//	    hass_tokens
+//	    identity   grafana|frigate|jellyfin|Remote-User [<claim>]
 //	    optional
 //	    keep_token
 //	}
@@ -110,11 +112,24 @@ func (h *HassJWT) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			} else {
 				h.Deny = append(h.Deny, rule)
 			}
-		case "optional", "keep_token":
+		case "identity":
+			args := d.RemainingArgs()
+			if len(args) < 1 || len(args) > 2 {
+				return d.ArgErr()
+			}
+			h.Identity = &IdentityHeaders{Service: args[0]}
+			if len(args) == 2 {
+				h.Identity.Account = args[1]
+			}
+			if err := h.Identity.settle(); err != nil {
+				return d.WrapErr(err)
+			}
+		case "optional", "keep_token", "hass_tokens":
 			if d.NextArg() {
 				return d.ArgErr()
 			}
 			h.Optional = h.Optional || word == "optional"
+			h.HassTokens = h.HassTokens || word == "hass_tokens"
 			h.KeepToken = h.KeepToken || word == "keep_token"
 		default:
 			return d.Errf("unrecognized subdirective '%s'", word)

@@ -94,6 +94,16 @@ type HassJWT struct {
 	// The name of the home whose residents these are, for its issuer and cookie.
 	Home string `json:"home,omitempty"`
 
+	// Takes Home Assistant's own access tokens as Bearer, too, also long-lived ones. The
+	// home is asked whose they are, as coming from the client's address, and its answer counts for a
+	// minute; it has to trust this Caddy as a proxy. A client that comes with
+	// four wrong ones waits for an hour with any other that is not known yet: Home Assistant may be
+	// set up to ban addresses after five. It needs the home in the app `hass`, whatever `key` says.
+	HassTokens bool `json:"hass_tokens,omitempty"`
+
+	// Tells a well-known service in its own header fields who a request is from.
+	Identity *IdentityHeaders `json:"identity,omitempty"`
+
 	// Lets requests without a good token through, without identity.
 	Optional bool `json:"optional,omitempty"`
 
@@ -101,11 +111,12 @@ type HassJWT struct {
 	KeepToken bool `json:"keep_token,omitempty"`
 
 	reader
-	login   string // with placeholders replaced; it may have those of requests left
-	rounds  string // the cookie that counts redirects
-	release func() error
-	app     *LoginApp // nil: the keys are not hass_login's
-	logger  *zap.Logger
+	login      string // with placeholders replaced; it may have those of requests left
+	rounds     string // the cookie that counts redirects
+	release    func() error
+	app        *LoginApp   // nil: the keys are not hass_login's
+	homeBearer *homeBearer // nil: without hass_tokens
+	logger     *zap.Logger
 }
 
 // KeyConfig says where keys come from.
@@ -141,6 +152,11 @@ func (h *HassJWT) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	if h.HassTokens {
+		if err := h.provisionHomeTokens(ctx, home); err != nil {
+			return err
+		}
+	}
 	switch {
 	case h.Key == nil:
 		return h.provisionOwnKeys(ctx, home)
@@ -163,6 +179,7 @@ func (h *HassJWT) provisionOwnKeys(ctx caddy.Context, home string) error {
 	if h.realm, err = h.app.hold(home); err != nil {
 		return err
 	}
+	h.realm.checked = true
 	h.keys = h.realm.realm
 	return nil
 }
@@ -256,6 +273,9 @@ func (h *HassJWT) settle() (home string, err error) {
 	h.rounds = h.cookie + "_rounds"
 	h.checks.now = now
 	h.login = repl.ReplaceKnown(h.Login, "")
+	if h.Identity != nil && firstErr == nil {
+		firstErr = h.Identity.settle()
+	}
 
 	switch {
 	case firstErr != nil:
@@ -295,8 +315,11 @@ func (h *HassJWT) Validate() error {
 	return nil
 }
 
-// Cleanup lets go of the key file.
+// Cleanup lets go of the key file and of the home.
 func (h *HassJWT) Cleanup() error {
+	if h.homeBearer != nil {
+		h.homeBearer.release()
+	}
 	if h.release == nil {
 		return nil
 	}
@@ -305,6 +328,9 @@ func (h *HassJWT) Cleanup() error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.Identity != nil {
+		h.Identity.strip(r)
+	}
 	if h.app != nil {
 		if err := h.app.wait(r); err != nil {
 			return caddyhttp.Error(http.StatusServiceUnavailable, err)
@@ -317,7 +343,12 @@ func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.realm != nil {
 		host = hostOf(r)
 	}
-	found := h.look(visitor, host, true)
+	var found finding
+	if h.homeBearer == nil || len(visitor.authorization) == 0 {
+		found = h.look(visitor, host, true)
+	} else {
+		found = h.lookAtHome(r, visitor, host)
+	}
 	if found.shown && found.who == nil {
 		refusals.note(hostOf(r), problemOf(found.err))
 	}
@@ -343,8 +374,11 @@ func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return caddyhttp.Error(http.StatusForbidden, errNotAllowed)
 	default:
 		visitor.becomes(found.who, repl)
+		if h.Identity != nil && h.Identity.set(r.Header, found.who) {
+			h.logger.Debug("the service is not told who this is: the token has no such claim", zap.String("claim", h.Identity.account), zap.String("sub", found.who.subject))
+		}
 	}
-	if found.who == nil || h.realm == nil {
+	if found.who == nil || h.realm == nil && found.answer == nil {
 		return next.ServeHTTP(w, r)
 	}
 	if found.renewed != "" && visitor.renewed != found.renewed {
@@ -356,15 +390,18 @@ func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 // follow lets a request go on for as long as its session lives.
 func (h *HassJWT) follow(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, found finding, ip string) error {
-	s := found.who.session
+	s, realm := found.who.session, h.realm
 	var until time.Time
-	if found.minter != nil {
+	switch {
+	case found.answer != nil:
+		realm, until = h.homeBearer.users, found.answer.expires
+	case found.minter != nil:
 		until = found.minter.ends(s)
 	}
-	ctx, stop := h.realm.follow(r.Context(), s, ip, until)
+	ctx, stop := realm.follow(r.Context(), s, ip, until)
 	defer stop()
 	// It may have ended before we began to listen.
-	if why := h.realm.judge(s, ip); why != nil {
+	if why := realm.judge(s, ip); why != nil {
 		return caddyhttp.Error(http.StatusUnauthorized, why)
 	}
 	return next.ServeHTTP(w, r.WithContext(ctx))

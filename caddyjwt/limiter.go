@@ -17,6 +17,8 @@ const (
 // limiter counts tries by client: an IPv4 address or an IPv6 /64. The zero value is
 // ready.
 type limiter struct {
+	window time.Duration // zero: limitWindow
+
 	mu    sync.Mutex
 	began time.Time
 	tries map[netip.Prefix]int
@@ -40,7 +42,11 @@ func clientPrefix(ip string) netip.Prefix {
 func (l *limiter) allow(ip string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.tries == nil || now.Sub(l.began).Abs() >= limitWindow || len(l.tries) >= limitKept {
+	window := l.window
+	if window == 0 {
+		window = limitWindow
+	}
+	if l.tries == nil || now.Sub(l.began).Abs() >= window || len(l.tries) >= limitKept {
 		l.tries, l.began = make(map[netip.Prefix]int), now
 	}
 	p := clientPrefix(ip)
@@ -58,4 +64,11 @@ func (l *limiter) forgive(ip string) {
 	if p := clientPrefix(ip); l.tries[p] > 0 {
 		l.tries[p]--
 	}
+}
+
+// clear takes back all tries of a client.
+func (l *limiter) clear(ip string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.tries, clientPrefix(ip))
 }

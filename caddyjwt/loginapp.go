@@ -47,6 +47,7 @@ type heldRealm struct {
 	*realm
 	release func()
 	minters []*Minter
+	checked bool // a hass_jwt checks tokens with its keys
 }
 
 // CaddyModule returns the Caddy module information.
@@ -137,7 +138,7 @@ func (a *LoginApp) Start() error {
 				return fmt.Errorf("home %q: %w", home, err)
 			}
 		}
-		if len(held.minters) == 0 && held.ring.Load() == nil {
+		if held.checked && len(held.minters) == 0 && held.ring.Load() == nil {
 			a.log.Warn("nobody is let in by hass_jwt yet: there is no hass_login for this home in this configuration, and Caddy's storage has no keys of one. "+
 				"Add hass_login in front of Home Assistant, or say where the keys are: key file <pem> or key jwks <url>", "home", home)
 		}

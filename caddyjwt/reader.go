@@ -35,6 +35,8 @@ type finding struct {
 
 	minter  *Minter // who mints for this host and session; nil: nobody here
 	renewed string  // a token to replace the cookie's; empty: it is fresh enough
+
+	answer *homeAnswer // where it is a token of the home's own
 }
 
 // find looks at the tokens of a request until one is good: the cookies, and for

@@ -51,23 +51,16 @@ func (p *Prober) Close() { p.http.CloseIdleConnections() }
 // X-Forwarded-For of the one who showed the token, the home judges it as coming from there,
 // and bans that address, not this machine's, where it is wrong too often. The home is asked in two
 // ways, since Home Assistant before 2026.11 lets users in over its WebSocket
-// who may not come from that address: REST must agree (GET /api/). A token that the home does
-// not take is ErrRefused.
+// who may not come from that address: REST (GET /api/) must agree. It is asked first, so that
+// a wrong token counts once. A token that the home does not take is ErrRefused; an address that it
+// has banned is a *StatusError of 403.
 func (p *Prober) WhoIs(ctx context.Context, token string, header http.Header) (User, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
 	defer cancel()
-	rest := make(chan error, 1)
-	go func() { rest <- p.allowed(ctx, token, header) }()
-	user, err := p.currentUser(ctx, token, header)
-	if err != nil {
-		cancel()
-		<-rest
+	if err := p.allowed(ctx, token, header); err != nil {
 		return User{}, err
 	}
-	if err := <-rest; err != nil {
-		return User{}, err
-	}
-	return user, nil
+	return p.currentUser(ctx, token, header)
 }
 
 func (p *Prober) headers(header http.Header) http.Header {
@@ -96,7 +89,7 @@ func (p *Prober) allowed(ctx context.Context, token string, header http.Header) 
 	switch resp.StatusCode {
 	case http.StatusOK:
 		return nil
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusUnauthorized:
 		return fmt.Errorf("%w: /api/ answers %d", ErrRefused, resp.StatusCode)
 	}
 	return &StatusError{Path: "/api/", Status: resp.StatusCode}
