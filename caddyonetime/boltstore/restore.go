@@ -45,6 +45,9 @@ func (s *Store) Restore(ctx context.Context, r io.Reader, then func(onetime.Tx) 
 					return failed("restore", err)
 				}
 			}
+			if err := upgrade(btx); err != nil {
+				return failed("restore", err)
+			}
 			return then(&tx{b: btx})
 		})
 		if err != nil {

@@ -27,7 +27,7 @@ import (
 
 // Format is the version of what this package writes. A store of a newer format
 // is refused; an older one is brought up to date when it is opened.
-const Format = 1
+const Format = 2
 
 // LockTimeout is how long Open waits for another process to let go of a store.
 const LockTimeout = 5 * time.Second
@@ -126,7 +126,7 @@ func (s *Store) prepare(btx *bolt.Tx) error {
 		}
 	}
 	if meta != nil {
-		return nil
+		return upgrade(btx)
 	}
 	var random [16]byte
 	if _, err := rand.Read(random[:]); err != nil {

@@ -55,7 +55,7 @@ func TestThreat28_StoresThatCannotBeOpened(t *testing.T) {
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(s.Path()); err == nil || !strings.Contains(err.Error(), "format 2") {
+	if _, err := Open(s.Path()); err == nil || !strings.Contains(err.Error(), fmt.Sprint("format ", Format+1)) {
 		t.Errorf("of the future: got %v", err)
 	}
 

@@ -19,7 +19,7 @@ var (
 	bucketActions  = []byte("actions")  // name → action
 	bucketTokens   = []byte("tokens")   // id → token
 	bucketIDs      = []byte("ids")      // every id ever given → nothing
-	bucketCreated  = []byte("created")  // time of creation, id → nothing
+	bucketCreated  = []byte("created")  // time of creation, id → what lists choose by
 	bucketByAction = []byte("byaction") // action, 0, id → nothing
 	bucketForeign  = []byte("foreign")  // hash of a link from elsewhere → id
 	bucketAttempts = []byte("attempts") // seq → attempt
@@ -48,9 +48,26 @@ type tx struct {
 	b     *bolt.Tx
 	dirty bool // something was written
 
-	// indexed are the actions that tokens read in this transaction stand
-	// under in the index.
-	indexed map[string][]string
+	// read is how tokens that were read in this transaction stand in the
+	// indexes.
+	read map[string]indexed
+}
+
+// indexed is what the indexes know of a token.
+type indexed struct {
+	actions               []string
+	maker, guest, comment string
+	standing              onetime.Standing
+}
+
+func indexedOf(tok *onetime.Token) indexed {
+	return indexed{slices.Clone(tok.Actions), tok.CreatedBy.ID, tok.Guest, tok.Comment, tok.Standing()}
+}
+
+// same reports whether the list has nothing new to say of the token.
+func (x indexed) same(tok *onetime.Token) bool {
+	return slices.Equal(x.actions, tok.Actions) && x.maker == tok.CreatedBy.ID &&
+		x.guest == tok.Guest && x.comment == tok.Comment && x.standing == tok.Standing()
 }
 
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
@@ -145,34 +162,31 @@ func (t *tx) Token(id string) (*onetime.Token, error) {
 		return nil, err
 	}
 	if t.b.Writable() {
-		if t.indexed == nil {
-			t.indexed = make(map[string][]string)
+		if t.read == nil {
+			t.read = make(map[string]indexed)
 		}
-		t.indexed[id] = slices.Clone(tok.Actions)
+		t.read[id] = indexedOf(tok)
 	}
 	return tok, nil
 }
 
 func (t *tx) PutToken(tok *onetime.Token) error {
 	id := []byte(tok.ID)
-	old, known := t.indexed[tok.ID]
+	old, known := t.read[tok.ID]
 	if !known {
-		switch before, err := t.Token(tok.ID); {
+		switch _, err := t.Token(tok.ID); {
 		case err == nil:
-			old = before.Actions
+			old = t.read[tok.ID]
 		case err != onetime.ErrNotFound:
 			return err
 		default:
 			if err := t.put(bucketIDs, id, nil); err != nil {
 				return err
 			}
-			if err := t.put(bucketCreated, createdKey(tok), nil); err != nil {
-				return err
-			}
 		}
 	}
-	if !slices.Equal(old, tok.Actions) {
-		for _, a := range old {
+	if !slices.Equal(old.actions, tok.Actions) {
+		for _, a := range old.actions {
 			if err := t.delete(bucketByAction, joined(a, id)); err != nil {
 				return err
 			}
@@ -182,8 +196,17 @@ func (t *tx) PutToken(tok *onetime.Token) error {
 				return err
 			}
 		}
-		delete(t.indexed, tok.ID)
 	}
+	if old.actions == nil || !old.same(tok) {
+		key, packed := createdKey(tok), packListed(nil, tok.Listed())
+		if err := t.put(bucketCreated, key, packed); err != nil {
+			return err
+		}
+	}
+	if t.read == nil {
+		t.read = make(map[string]indexed)
+	}
+	t.read[tok.ID] = indexedOf(tok)
 	if tok.Foreign != nil && t.b.Bucket(bucketForeign).Get(tok.Foreign.Hash) == nil {
 		if err := t.put(bucketForeign, tok.Foreign.Hash, id); err != nil {
 			return err
@@ -226,7 +249,7 @@ func (t *tx) DeleteToken(id string) error {
 			return err
 		}
 	}
-	delete(t.indexed, id)
+	delete(t.read, id)
 	return t.delete(bucketTokens, []byte(id))
 }
 
@@ -236,15 +259,9 @@ func (t *tx) IDTaken(id string) (bool, error) {
 }
 
 func (t *tx) Tokens(after string, fn func(*onetime.Token) bool) error {
-	cursor := t.b.Bucket(bucketCreated).Cursor()
-	k, _ := cursor.Last()
-	if after != "" {
-		last, err := t.Token(after)
-		if err != nil {
-			return err
-		}
-		cursor.Seek(createdKey(last))
-		k, _ = cursor.Prev()
+	cursor, k, _, err := t.newest(after)
+	if err != nil {
+		return err
 	}
 	for ; k != nil; k, _ = cursor.Prev() {
 		tok, err := t.Token(string(k[8:]))
@@ -256,6 +273,22 @@ func (t *tx) Tokens(after string, fn func(*onetime.Token) bool) error {
 		}
 	}
 	return nil
+}
+
+// newest is where a list begins that goes on after a token, or with the newest.
+func (t *tx) newest(after string) (cursor *bolt.Cursor, k, v []byte, err error) {
+	cursor = t.b.Bucket(bucketCreated).Cursor()
+	if after == "" {
+		k, v = cursor.Last()
+		return cursor, k, v, nil
+	}
+	last, err := t.Token(after)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	cursor.Seek(createdKey(last))
+	k, v = cursor.Prev()
+	return cursor, k, v, nil
 }
 
 func (t *tx) TokensOf(action string, fn func(*onetime.Token) bool) error {

@@ -153,51 +153,21 @@ func (r *request) listTokens() error {
 type tokenFilter struct {
 	live   *bool
 	status onetime.Status
+	held   bool
 	search string
 	action string // its name
 	maker  string // the id of who made it; only for those who see everybody's
 }
 
-func (f tokenFilter) takes(v *onetime.View) bool {
-	return (f.status == "" || f.status == v.Status) && (f.action == "" || v.Token.Has(f.action))
-}
-
-// scanPages bounds how many pages one request reads in search of tokens that
-// match: it then answers with fewer, and with where to go on.
-const scanPages = 20
-
 func (r *request) tokens(f tokenFilter, after string, limit int) (views []*onetime.View, next string, err error) {
-	q := onetime.TokenQuery{After: after, Limit: limit, By: cmp.Or(r.mine(), f.maker), Search: f.search}
-	switch f.status {
-	case onetime.StatusReady, onetime.StatusScheduled, onetime.StatusPaused:
-		q.Live = true
+	q := onetime.TokenQuery{
+		After: after, Limit: limit, Status: f.status, Held: f.held,
+		By: cmp.Or(r.mine(), f.maker), Action: f.action, Search: f.search,
 	}
 	if f.live != nil {
-		q.Live, q.Ended = q.Live || *f.live, !*f.live
+		q.Live, q.Ended = *f.live, !*f.live
 	}
-	for range scanPages {
-		page, pageNext, err := r.svc.Tokens(r.Context(), q)
-		if err != nil {
-			return nil, "", err
-		}
-		for i, v := range page {
-			if !f.takes(v) {
-				continue
-			}
-			views = append(views, v)
-			if len(views) == limit {
-				if i == len(page)-1 {
-					return views, pageNext, nil
-				}
-				return views, v.Token.ID, nil
-			}
-		}
-		if pageNext == "" {
-			return views, "", nil
-		}
-		q.After = pageNext
-	}
-	return views, q.After, nil
+	return r.svc.Tokens(r.Context(), q)
 }
 
 // tokenInput is what POST and PATCH have in common.

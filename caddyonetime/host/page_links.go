@@ -140,7 +140,7 @@ func (r *request) linksPage() error {
 	if plain {
 		held := views
 		if d.Ended || next != "" {
-			if held, _, err = r.tokens(tokenFilter{live: &yes, status: onetime.StatusPaused}, "", linksPerPage); err != nil {
+			if held, _, err = r.tokens(tokenFilter{live: &yes, held: true}, "", linksPerPage); err != nil {
 				return err
 			}
 		}

@@ -76,8 +76,9 @@ func BenchmarkOpen(b *testing.B) {
 	}
 }
 
-// seeded returns a Service whose store holds n tokens without limit.
-func seeded(b *testing.B, n int) (codes []string, s *onetime.Service) {
+// seeded returns a Service whose store holds n tokens without limit, or as change
+// makes them.
+func seeded(b *testing.B, n int, change ...func(*onetime.Token)) (codes []string, s *onetime.Service) {
 	b.Helper()
 	dir, err := os.MkdirTemp("", "onetime-bench")
 	if err != nil {
@@ -115,6 +116,9 @@ func seeded(b *testing.B, n int) (codes []string, s *onetime.Service) {
 				t := &onetime.Token{
 					ID: string(id), Actions: []string{"front_door"}, Guest: "Parcel driver",
 					CreatedAt: created.Add(time.Duration(i) * time.Second), CreatedBy: anna, Revision: 1,
+				}
+				for _, c := range change {
+					c(t)
 				}
 				if err := tx.PutToken(t); err != nil {
 					return err

@@ -49,6 +49,9 @@ type Tx interface {
 	// Tokens calls fn for each token, newest first, starting after the token
 	// with the id after ("" is the newest), until fn returns false.
 	Tokens(after string, fn func(*Token) bool) error
+	// Listed is Tokens with as much of each as lists choose by. What fn is
+	// given is good until it returns.
+	Listed(after string, fn func(*Listed) bool) error
 	// TokensOf calls fn for each token that may run the action.
 	TokensOf(action string, fn func(*Token) bool) error
 	CountTokens() (int, error)

@@ -104,29 +104,8 @@ const (
 	StatusPaused    Status = "paused" // the host has paused all links, or holds this one
 )
 
-// Status says what the token is good for at the moment now. What has ended for
-// good comes before what will pass: paused says nothing about an expired token.
-func (t *Token) Status(now time.Time, paused bool) Status {
-	switch {
-	case t.RevokedAt != nil:
-		return StatusRevoked
-	case t.Expires != nil && !now.Before(*t.Expires):
-		return StatusExpired
-	case t.UsedUp():
-		return StatusUsedUp
-	case paused || t.Held:
-		return StatusPaused
-	case t.NotBefore != nil && now.Before(*t.NotBefore):
-		return StatusScheduled
-	}
-	return StatusReady
-}
+// Status says what the token is good for at the moment now; see Standing.Status.
+func (t *Token) Status(now time.Time, paused bool) Status { return t.Standing().Status(now, paused) }
 
 // Live reports whether the token may still open something, now or later.
-func (t *Token) Live(now time.Time) bool {
-	switch t.Status(now, false) {
-	case StatusRevoked, StatusExpired, StatusUsedUp:
-		return false
-	}
-	return true
-}
+func (t *Token) Live(now time.Time) bool { return t.Status(now, false).live() }

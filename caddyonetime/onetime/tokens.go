@@ -148,7 +148,10 @@ type TokenQuery struct {
 	Limit  int    // at most; 0 is 100
 	Live   bool   // only those that may still open something
 	Ended  bool   // only those that may not
+	Status Status // only those that stand so; "": any
+	Held   bool   // only those that came from a backup and wait for the host
 	By     string // only those made by the person with this id
+	Action string // only those that may run the action of this name
 	Search string // in guest, comment, id, action names and titles; any case
 }
 
@@ -163,30 +166,17 @@ func (s *Service) Tokens(ctx context.Context, q TokenQuery) (views []*View, next
 	if q.Limit <= 0 {
 		q.Limit = pageLimit
 	}
-	search := strings.ToLower(strings.TrimSpace(q.Search))
-	now := s.now()
 	err = s.store.View(func(tx Tx) error {
-		paused, err := tx.Paused()
+		f, err := q.filter(tx, s.now())
 		if err != nil {
 			return err
 		}
-		titles := map[string]string{}
-		if search != "" {
-			actions, err := tx.Actions()
-			if err != nil {
-				return err
+		var found []string
+		err = tx.Listed(q.After, func(l *Listed) bool {
+			if f.takes(l) {
+				found = append(found, l.ID)
 			}
-			for _, a := range actions {
-				titles[a.Name] = a.Title
-			}
-		}
-		var found []*Token
-		err = tx.Tokens(q.After, func(t *Token) bool {
-			if q.By != "" && t.CreatedBy.ID != q.By || q.Live && !t.Live(now) || q.Ended && t.Live(now) || !t.matches(search, titles) {
-				return ctx.Err() == nil
-			}
-			found = append(found, t)
-			return len(found) <= q.Limit
+			return len(found) <= q.Limit && ctx.Err() == nil
 		})
 		if err != nil {
 			return err
@@ -196,10 +186,14 @@ func (s *Service) Tokens(ctx context.Context, q TokenQuery) (views []*View, next
 		}
 		if len(found) > q.Limit {
 			found = found[:q.Limit]
-			next = found[q.Limit-1].ID
+			next = found[q.Limit-1]
 		}
-		for _, t := range found {
-			v, err := s.view(tx, t, paused)
+		for _, id := range found {
+			t, err := tx.Token(id)
+			if err != nil {
+				return err
+			}
+			v, err := s.view(tx, t, f.paused)
 			if err != nil {
 				return err
 			}
@@ -211,16 +205,6 @@ func (s *Service) Tokens(ctx context.Context, q TokenQuery) (views []*View, next
 		return nil, "", err
 	}
 	return views, next, nil
-}
-
-func (t *Token) matches(search string, titles map[string]string) bool {
-	if search == "" {
-		return true
-	}
-	has := func(s string) bool { return strings.Contains(strings.ToLower(s), search) }
-	return has(t.ID) || has(t.Guest) || has(t.Comment) || slices.ContainsFunc(t.Actions, func(a string) bool {
-		return has(a) || has(titles[a])
-	})
 }
 
 // TokenChange says what to change; nil leaves as it is.
