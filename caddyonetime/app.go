@@ -60,6 +60,12 @@ type App struct {
 	// year.
 	Retention caddy.Duration `json:"retention,omitempty"`
 
+	// Addresses says how much of a client's address the log keeps: "full",
+	// "short" (the first 24 bits of IPv4, 48 of IPv6) or "none". It is about
+	// the log of links and all that is made of it: pages, API, table. Caddy's
+	// access log has filters of its own. Default: full.
+	Addresses string `json:"addresses,omitempty"`
+
 	store    Store
 	key      string // the store's, resolved
 	settings *settings
@@ -92,6 +98,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 		a.Retention = caddy.Duration(defaultRetention)
 	}
 
+	if err := checkAddresses(a.Addresses); err != nil {
+		return err
+	}
+
 	if len(a.StoreRaw) == 0 {
 		a.StoreRaw = caddyconfig.JSONModuleObject(new(BoltStore), "module", "bbolt", nil)
 	}
@@ -120,6 +130,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		homes:     homes,
 		notify:    notify,
 		retention: time.Duration(a.Retention),
+		addresses: a.Addresses,
 		storage:   ctx.Storage(),
 		log:       a.log,
 	}

@@ -29,6 +29,7 @@ func init() {
 //			data   <key> <value>
 //		}
 //		retention  <duration>
+//		addresses  full | short | none
 //	}
 //
 // contact and notify may stand more than once.
@@ -75,8 +76,14 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = a.parseNotify(d)
 		case "retention":
 			err = a.parseRetention(d)
+		case "addresses":
+			if a.Addresses, err = onlyArg(d); err == nil {
+				if bad := checkAddresses(a.Addresses); bad != nil {
+					err = d.Err(bad.Error())
+				}
+			}
 		default:
-			err = d.Errf("hass_onetime knows no %q: public_url, store, house, contact, notify or retention", word)
+			err = d.Errf("hass_onetime knows no %q: public_url, store, house, contact, notify, retention or addresses", word)
 		}
 		if err != nil {
 			return err

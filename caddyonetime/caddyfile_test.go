@@ -48,11 +48,11 @@ func TestAdaptApp(t *testing.T) {
 			"hass_onetime {\npublic_url https://example.com/door/\nstore bbolt /srv/onetime.db\n" +
 				"contact Anna tel:+4930123456\ncontact Tom mailto:tom@example.com\ncontact Eve https://wa.me/4930\ncontact Ian sms:+4930123456\n" +
 				"notify cabin:notify.mobile_app_x {\ntarget notify.a notify.b\ndata priority high\ndata ttl 0\ndata sticky true\n}\n" +
-				"notify script.tell\nretention 1y30d\n}",
+				"notify script.tell\nretention 1y30d\naddresses short\n}",
 			`{"public_url":"https://example.com/door/","store":{"module":"bbolt","path":"/srv/onetime.db"},` +
 				`"contacts":[{"name":"Anna","url":"tel:+4930123456"},{"name":"Tom","url":"mailto:tom@example.com"},{"name":"Eve","url":"https://wa.me/4930"},{"name":"Ian","url":"sms:+4930123456"}],` +
 				`"notify":[{"home":"cabin","action":"notify.mobile_app_x","target":["notify.a","notify.b"],"data":{"priority":"high","sticky":true,"ttl":0}},{"action":"script.tell"}],` +
-				`"retention":34128000000000000}`,
+				`"retention":34128000000000000,"addresses":"short"}`,
 		},
 		"nobody is told":           {"hass_onetime {\nnotify off\n}", `{"notify_off":true}`},
 		"a store with its default": {"hass_onetime {\nstore bbolt\n}", `{"store":{"module":"bbolt"}}`},
@@ -78,6 +78,9 @@ func TestAdaptAppRefuses(t *testing.T) {
 		"store bbolt a b":                              "wrong argument count",
 		"retention 1y\nretention 2y":                   "retention stands here twice",
 		"retention forever":                            "no time of at least an hour",
+		"addresses":                                    "wrong argument count",
+		"addresses half":                               `"half" is none of full, short and none`,
+		"addresses none\naddresses none":               "addresses stands here twice",
 		"retention 1s":                                 "no time of at least an hour",
 		"retention 99999999999999999999y":              "no time of at least an hour",
 		"public_url guests.example.com":                "is no address",

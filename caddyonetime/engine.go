@@ -23,6 +23,7 @@ type settings struct {
 	homes     *hassapp.App // nil where the configuration has none
 	notify    []*Notify
 	retention time.Duration
+	addresses string
 	storage   certmagic.Storage
 	log       *slog.Logger
 }
@@ -76,6 +77,7 @@ func (e *engine) start(ctx context.Context, first *settings) error {
 		Store:   e.store,
 		Signer:  signer,
 		Homes:   homes.New(e.acquire),
+		Address: func(client string) string { return kept(client, e.settings.Current().addresses) },
 		Observe: e.observe,
 		Fault:   func(msg string, err error) { e.log.Error(msg, "error", err) },
 	})

@@ -24,6 +24,7 @@ func (s *Service) Log(ctx context.Context, q LogQuery) (entries []Entry, next ui
 	}
 	collect := func(e *Entry) bool {
 		if q.By == "" || e.Concerns(q.By) {
+			e.Client = s.client(e.Client)
 			entries = append(entries, *e)
 		}
 		return len(entries) <= q.Limit && ctx.Err() == nil
@@ -54,6 +55,7 @@ func (s *Service) EntriesAfter(ctx context.Context, after uint64, limit int) (en
 	}
 	err = s.store.View(func(tx Tx) error {
 		return tx.EntriesAfter(after, func(e *Entry) bool {
+			e.Client = s.client(e.Client)
 			entries = append(entries, *e)
 			return len(entries) < limit
 		})

@@ -45,7 +45,7 @@ func (s *Service) Redeem(ctx context.Context, r RedeemRequest) (*Redemption, err
 	case !v.Token.Has(action):
 		return nil, &BadInput{Field: "action", Message: "this link has no such action"}
 	}
-	return s.fly(ctx, &flight{token: id, action: action, key: r.Key, seen: r.Seen, client: r.Client})
+	return s.fly(ctx, &flight{token: id, action: action, key: r.Key, seen: r.Seen, client: s.client(r.Client)})
 }
 
 // TryAction runs an action now, as the host: asked, journalled and answered as a
@@ -54,7 +54,7 @@ func (s *Service) TryAction(ctx context.Context, by Person, name, client string)
 	if _, err := s.Action(ctx, name); err != nil {
 		return nil, err
 	}
-	return s.fly(ctx, &flight{action: name, client: client, by: by})
+	return s.fly(ctx, &flight{action: name, client: s.client(client), by: by})
 }
 
 func checkKey(key string) error {

@@ -34,6 +34,10 @@ type Config struct {
 	After func(time.Duration) <-chan time.Time
 	Rand  io.Reader
 
+	// Address says what the log keeps, and shows, of a client's address; nil:
+	// all of it. What it says of its own answer is the same.
+	Address func(client string) string
+
 	// Observe is told of each entry of the log after it is on disk. It is
 	// called in order, off the guest's path, and must not block for long.
 	Observe func(Entry)
@@ -51,6 +55,7 @@ type Service struct {
 	now    func() time.Time
 	after  func(time.Duration) <-chan time.Time
 	rand   io.Reader
+	client func(string) string
 	fault  func(string, error)
 	signer atomic.Pointer[Signer]
 
@@ -81,6 +86,7 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		now:     cfg.Now,
 		after:   cfg.After,
 		rand:    cfg.Rand,
+		client:  cfg.Address,
 		fault:   cfg.Fault,
 		twins:   make(map[twin]*flight),
 		flights: make(map[uint64]*flight),
@@ -95,6 +101,9 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 	}
 	if s.rand == nil {
 		s.rand = rand.Reader
+	}
+	if s.client == nil {
+		s.client = func(client string) string { return client }
 	}
 	if s.fault == nil {
 		s.fault = func(string, error) {}
