@@ -125,7 +125,24 @@ func subscribeUsers(ctx context.Context, client *hassclient.Client, told chan<- 
 	return subs, nil
 }
 
+// freshAccounts asks the home who its users are now.
+func (r *realm) freshAccounts(ctx context.Context) (*accounts, error) {
+	client := r.clients.Current()
+	if client == nil {
+		return nil, errNoUsers
+	}
+	if user, connected := client.User(); !connected || !user.IsAdmin {
+		return nil, errNoUsers
+	}
+	if err := r.readAccounts(ctx, client); err != nil {
+		return nil, err
+	}
+	return r.accounts.Load(), nil
+}
+
 func (r *realm) readAccounts(ctx context.Context, client *hassclient.Client) error {
+	r.asking.Lock() // an older answer is not to come after a newer one
+	defer r.asking.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, storageWithin)
 	defer cancel()
 	var list []account

@@ -1,6 +1,7 @@
 package caddyjwt
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -42,6 +43,9 @@ const (
 //
 //   - `GET /auth/jwt_cookie?redirect_url=…`: come back with a cookie
 //   - `POST /auth/jwt_cookie/logout`
+//   - `GET /auth/jwt_cookie/switch?redirect_url=…`: a page to log out and come back as somebody else
+//   - `GET /auth/jwt_cookie/token`: a token as text or JSON, for programs with a client certificate
+//   - `POST /auth/jwt_cookie/check`: what the command of `passwordless` asks
 //   - `GET /auth/jwt_cookie/jwks.json` and `GET /auth/jwt_cookie/key.pem`: the public keys
 //
 // The signing keys are in Caddy's storage, a set of its own for each home. Caddy makes
@@ -78,11 +82,27 @@ type HassLogin struct {
 	// login's own host is always one.
 	RedirectTo []string `json:"redirect_to,omitempty"`
 
+	// Whose TLS client certificates are a login. Default: nobody's.
+	ClientCertificate *ClientCertificates `json:"client_certificate,omitempty"`
+
+	// Logs who has a good cookie in to Home Assistant itself. Default: that is by
+	// Home Assistant's own login page.
+	Passwordless *Passwordless `json:"passwordless,omitempty"`
+
 	app     *LoginApp
 	realm   *heldRealm
 	minter  *Minter
 	reader  reader
 	targets targets
+
+	certificates *certificates // nil: none are a login
+	entries      entries
+
+	// What goes on after answers have gone out.
+	background sync.WaitGroup
+	ending     context.Context
+	end        context.CancelFunc
+
 	prober  *hassclient.Prober
 	bridge  limiter
 	revokes limiter
@@ -123,6 +143,7 @@ func (h *HassLogin) Provision(ctx caddy.Context) error {
 	if h.prober, err = hassclient.NewProber(config); err != nil {
 		return err
 	}
+	h.ending, h.end = context.WithCancel(context.Background())
 	if h.realm, err = h.app.hold(home); err != nil {
 		return err
 	}
@@ -182,6 +203,12 @@ func (h *HassLogin) settle() (home string, m *Minter, err error) {
 		}
 		h.targets.patterns = append(h.targets.patterns, p)
 	}
+	if h.ClientCertificate != nil && err == nil {
+		var bad error
+		if h.certificates, bad = h.ClientCertificate.settle(replace); err == nil {
+			err = bad
+		}
+	}
 	switch {
 	case err != nil:
 	case !homeName.MatchString(home):
@@ -196,8 +223,12 @@ func (h *HassLogin) settle() (home string, m *Minter, err error) {
 	return home, m, err
 }
 
-// Cleanup closes idle connections.
+// Cleanup ends what still goes on, and closes idle connections.
 func (h *HassLogin) Cleanup() error {
+	if h.end != nil {
+		h.end()
+		h.background.Wait()
+	}
 	if h.prober != nil {
 		h.prober.Close()
 	}
@@ -229,6 +260,12 @@ func (h *HassLogin) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	// On the way to Home Assistant the cookie is kept fresh, too.
 	select {
 	case <-h.app.started:
+		if h.Passwordless != nil && r.URL.Path == authorizePath {
+			if done, err := h.serveAuthorize(w, r, v); done {
+				return err
+			}
+			w = ownPageFresh(w)
+		}
 		if found := h.reader.find(v, hostOf(r)); found.renewed != "" {
 			v.renewed = found.renewed
 			w = h.reader.renewing(w, r, found)
@@ -273,9 +310,27 @@ func (h *HassLogin) ownAddress(path string) (serve func(http.ResponseWriter, *ht
 		return h.serveBridge, http.MethodPost
 	case "/logout":
 		return h.serveLogout, http.MethodPost
+	case switchPath:
+		return h.serveSwitch, http.MethodGet
+	case "/token":
+		if h.certificates != nil {
+			return h.serveCertificateToken, http.MethodGet
+		}
+	case "/check":
+		if h.Passwordless != nil {
+			return h.serveCheck, http.MethodPost
+		}
+	case "/assertion":
+		if h.Passwordless != nil {
+			return h.serveAssertion, http.MethodPost
+		}
+	case "/assertion/untaken":
+		if h.Passwordless != nil {
+			return h.serveUntaken, http.MethodPost
+		}
 	case "/jwks.json", "/key.pem":
 		return h.serveKeys, http.MethodGet
-	case "/return.js", "/return.css":
+	case "/return.js", "/return.css", "/enter.js":
 		return h.serveAsset, http.MethodGet
 	}
 	return nil, ""

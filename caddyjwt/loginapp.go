@@ -154,6 +154,7 @@ func (a *LoginApp) Start() error {
 		}
 		a.wg.Go(func() {
 			defer release()
+			defer held.clients.Push(client)()
 			held.watch(ctx, client)
 		})
 	}

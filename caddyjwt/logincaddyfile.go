@@ -31,9 +31,15 @@ func parseHassLogin(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //	    lifetime    <duration>
 //	    session     <duration>
 //	    redirect_to <host pattern...>
+//	    client_certificate { … }
+//	    passwordless {
+//	        create
+//	        provider <id>
+//	    }
 //	}
 //
-// Only redirect_to may be repeated.
+// Only redirect_to may be repeated; passwordless needs no block. For client_certificate's
+// see [parseClientCertificate].
 func (h *HassLogin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume directive name
 	if d.NextArg() {
@@ -80,6 +86,10 @@ func (h *HassLogin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				}
 			}
 			h.RedirectTo = append(h.RedirectTo, args...)
+		case "client_certificate":
+			h.ClientCertificate, err = parseClientCertificate(d)
+		case "passwordless":
+			h.Passwordless, err = parsePasswordless(d)
 		default:
 			err = d.Errf("unrecognized subdirective '%s'", word)
 		}
@@ -88,6 +98,35 @@ func (h *HassLogin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	return nil
+}
+
+func parsePasswordless(d *caddyfile.Dispenser) (*Passwordless, error) {
+	if d.NextArg() {
+		return nil, d.ArgErr()
+	}
+	p := new(Passwordless)
+	seen := make(map[string]bool)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		word := d.Val()
+		if seen[word] {
+			return nil, d.Errf("%s is given twice", word)
+		}
+		seen[word] = true
+		switch word {
+		case "create":
+			if d.NextArg() {
+				return nil, d.ArgErr()
+			}
+			p.Create = true
+		case "provider":
+			if err := oneArg(d, &p.Provider); err != nil {
+				return nil, err
+			}
+		default:
+			return nil, d.Errf("unrecognized subdirective '%s'", word)
+		}
+	}
+	return p, nil
 }
 
 func hasPlaceholder(s string) bool {

@@ -24,11 +24,13 @@ var assets embed.FS
 type loginPage struct {
 	Title, Text, Detail string
 	Link, LinkText      string
+	Who                 string // whom the page is for; not a key
 
 	// Script, where the page does something by itself.
-	Do        string // "return" or "exchange"
+	Do        string // "return", "exchange", "enter" or "switch"
 	Again     string // where to go on, on this site
 	Authorize string // Home Assistant's own login page
+	Provider  string // the id of Home Assistant's auth provider to enter by
 }
 
 // loginWords is the texts by language and key.
@@ -84,6 +86,9 @@ func (h *HassLogin) writePage(w http.ResponseWriter, r *http.Request, status int
 		Lang, Asset, Trouble, NoScript string
 	}{p, lang, loginPath, t("js.trouble"), t("js.none")}
 	data.Title, data.Text, data.Detail, data.LinkText = t(p.Title), t(p.Text), t(p.Detail), t(p.LinkText)
+	if p.Do == "switch" {
+		data.Trouble = t("switch.app")
+	}
 	var b bytes.Buffer
 	if err := loginTemplate().Execute(&b, data); err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("page: %w", err))

@@ -58,11 +58,15 @@ func (h *HassLogin) serveToken(w http.ResponseWriter, r *http.Request, v *visito
 		if refresh == "" {
 			refresh = form.Get("refresh_token")
 		}
-		var token string
-		if token, err = h.mint(ctx, answer.Access, refresh, asked, v, host, ip); err == nil {
+		var (
+			token string
+			who   Resident
+		)
+		if token, who, err = h.mint(ctx, answer.Access, refresh, asked, v, host, ip); err == nil {
 			held.release(func(header http.Header) {
 				h.minter.setCookie(header, token, host, origin.Scheme == "https", h.minter.session)
 			})
+			h.loggedIn(who, answer, v, host, asked)
 			return nil
 		}
 	}
@@ -98,6 +102,8 @@ func (h *HassLogin) mints(r *http.Request, form url.Values) bool {
 type tokens struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
+
+	Provider string `json:"ha_auth_provider"` // the type of what the user logged in by
 }
 
 var errAnswer = errors.New("the home's answer has no access token in it")
@@ -123,18 +129,18 @@ func readTokens(header http.Header, body []byte) (t tokens, err error) {
 }
 
 // mint asks the home whose access token it is, and makes that resident's token.
-func (h *HassLogin) mint(ctx context.Context, access, refresh string, header http.Header, v *visitor, host, ip string) (string, error) {
+func (h *HassLogin) mint(ctx context.Context, access, refresh string, header http.Header, v *visitor, host, ip string) (token string, who Resident, err error) {
 	select {
 	case <-h.app.started:
 	default:
-		return "", errNotStarted
+		return "", who, errNotStarted
 	}
 	began := now()
 	user, err := h.prober.WhoIs(ctx, access, header)
 	if err != nil {
-		return "", err
+		return "", who, err
 	}
-	who := Resident{ID: user.ID, Name: user.Name, Admin: user.IsAdmin, Owner: user.IsOwner}
+	who = Resident{ID: user.ID, Name: user.Name, Admin: user.IsAdmin, Owner: user.IsOwner}
 	if list := h.realm.accounts.Load(); list != nil {
 		if a, known := list.byID[user.ID]; known {
 			who.LocalOnly = &a.LocalOnly
@@ -145,7 +151,8 @@ func (h *HassLogin) mint(ctx context.Context, access, refresh string, header htt
 	}
 	h.warnOfDomain(host)
 	h.realm.problems.note("mint "+host, "")
-	return h.minter.Mint(who, h.sessionFor(v, refresh, user.ID, host), began, nil, h.minter.lifetime)
+	token, err = h.minter.Mint(who, h.sessionFor(v, refresh, user.ID, host), began, nil, h.minter.lifetime)
+	return token, who, err
 }
 
 // sessionFor goes on with the browser's session of the same login, so that logging out
@@ -190,7 +197,7 @@ func (h *HassLogin) serveBridge(w http.ResponseWriter, r *http.Request, v *visit
 	ctx, cancel := context.WithTimeout(r.Context(), 2*heldFor)
 	defer cancel()
 	host := hostOf(r)
-	token, err := h.mint(ctx, form.Get("access_token"), "", forwardedFor(r), v, host, clientIP(r))
+	token, _, err := h.mint(ctx, form.Get("access_token"), "", forwardedFor(r), v, host, clientIP(r))
 	switch {
 	case errors.Is(err, hassclient.ErrRefused):
 		return caddyhttp.Error(http.StatusForbidden, errors.New("the home does not take this token"))

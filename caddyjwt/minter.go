@@ -84,10 +84,8 @@ func (m *Minter) Mint(who Resident, sid string, at time.Time, extra map[string]a
 		roles = []string{roleAdmin, roleUser}
 	}
 	c["sub"], c["roles"], c["aud"], c["iss"] = who.ID, roles, m.audience, m.issuer
-	c["name"] = nil
-	if who.Name != "" {
-		c["name"] = who.Name
-	}
+	c["name"] = textOrNull(who.Name)
+	m.realm.describe(c, who.ID)
 	c["iat"], c["exp"], c["jti"] = issued, issued+int64(lifetime/time.Second), randomID()
 	c["is_owner"] = who.Owner
 	delete(c, "local_only")
@@ -139,10 +137,8 @@ func (m *Minter) renew(old *claims) (string, error) {
 					roles = append(roles, role)
 				}
 			}
-			c["roles"], c["is_owner"], c["local_only"], c["name"] = roles, a.Owner, a.LocalOnly, nil
-			if a.Name != "" {
-				c["name"] = a.Name
-			}
+			c["roles"], c["is_owner"], c["local_only"], c["name"] = roles, a.Owner, a.LocalOnly, textOrNull(a.Name)
+			m.realm.describe(c, old.subject)
 		}
 	}
 	issued := now().Unix()
@@ -153,7 +149,13 @@ func (m *Minter) renew(old *claims) (string, error) {
 }
 
 // ends is when a session is over.
-func (m *Minter) ends(s session) time.Time { return s.began.Add(m.session) }
+func (m *Minter) ends(s session) time.Time {
+	end := s.began.Add(m.session)
+	if !s.until.IsZero() && s.until.Before(end) {
+		return s.until
+	}
+	return end
+}
 
 // covers says whether the cookie reaches a host.
 func (m *Minter) covers(host string) bool { return under(host, m.domain) }

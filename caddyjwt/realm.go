@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/certmagic"
 
+	"github.com/caddy-hass/caddy-hass/hassclient"
 	"github.com/caddy-hass/caddy-hass/internal/reload"
 )
 
@@ -52,7 +53,9 @@ type realm struct {
 	ring atomic.Pointer[ring]   // nil: there are no keys yet
 	keys atomic.Pointer[KeySet] // never nil
 	sessions
-	accounts  atomic.Pointer[accounts]  // nil: not known
+	accounts  atomic.Pointer[accounts] // nil: not known
+	asking    sync.Mutex               // held while they are asked for
+	clients   reload.Stack[*hassclient.Client]
 	elsewhere atomic.Pointer[[]*Minter] // as the storage says
 
 	used     usedStates

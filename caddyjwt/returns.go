@@ -58,6 +58,11 @@ func (h *HassLogin) serveReturn(w http.ResponseWriter, r *http.Request, v *visit
 	own, host := originOf(r), hostOf(r)
 	found := h.reader.find(v, host)
 	rounds := h.rounds(v, target)
+	if found.who == nil && h.certificates != nil {
+		if done, err := h.certificateReturn(w, r, target, rounds); done {
+			return err
+		}
+	}
 	if found.who != nil {
 		if rounds.sent++; rounds.sent > maxReturns {
 			return h.loopPage(w, r, target, h.whyRefused(target, own))
@@ -65,6 +70,9 @@ func (h *HassLogin) serveReturn(w http.ResponseWriter, r *http.Request, v *visit
 		h.keepRounds(w, rounds, own)
 		if found.renewed != "" {
 			w = h.reader.renewing(w, r, found)
+		}
+		if h.stays(r, own) {
+			return h.insidePage(w, r, fmt.Sprint(found.who.values["name"]))
 		}
 		w.Header().Set("Location", target.String())
 		w.Header().Set("Referrer-Policy", "no-referrer")

@@ -21,7 +21,21 @@ type session struct {
 	began     time.Time // auth_time: when Home Assistant let them in
 	admin     bool      // roles has admin
 	localOnly bool      // local_only
+
+	until      time.Time // session_exp: when it ends, where that is earlier than usual; zero: it is not
+	restricted bool      // restricted
 }
+
+const (
+	// claimSessionEnd is when a session is over (Unix seconds) that was begun for a
+	// limited time.
+	claimSessionEnd = "session_exp"
+
+	// claimRestricted is true where a token says less, or for a shorter time, than
+	// one that its user would get by logging in to Home Assistant: it is not to be
+	// turned into such a login.
+	claimRestricted = "restricted"
+)
 
 func sessionOf(c *claims) session {
 	s := session{user: c.subject}
@@ -40,6 +54,14 @@ func sessionOf(c *claims) session {
 	}
 	local, _ := scalar(c.all["local_only"])
 	s.localOnly = local == "true"
+	if raw, ok := c.all[claimSessionEnd]; ok {
+		var until *jwt.NumericDate
+		if decodeDate(raw, &until) == nil {
+			s.until = until.Time
+		}
+	}
+	restricted, _ := scalar(c.all[claimRestricted])
+	s.restricted = restricted == "true"
 	return s
 }
 

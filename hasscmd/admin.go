@@ -26,6 +26,7 @@ import (
 //	POST /hass/restore   puts such a file back
 //	GET /hass/key        the public keys of hass_login
 //	POST /hass/key/…     makes another one
+//	POST /hass/cookie    makes a token of a resident's
 //	POST /hass/import/…  takes actions and links over from elsewhere
 //
 // It is as open as Caddy's admin endpoint: whoever reaches that can already do
@@ -57,6 +58,7 @@ func (a *Admin) Provision(ctx caddy.Context) error {
 	a.mux.HandleFunc("POST /hass/restore", a.restore)
 	a.mux.HandleFunc("GET /hass/key", a.exportKey)
 	a.mux.HandleFunc("POST /hass/key/rotate", a.rotateKey)
+	a.mux.HandleFunc("POST /hass/cookie", a.createCookie)
 	a.mux.HandleFunc("POST /hass/import/one-time-service", a.importOneTimeService)
 	a.mux.HandleFunc("POST /hass/import/end-old-links", a.endOldLinks)
 	a.mux.HandleFunc("/hass/", func(w http.ResponseWriter, r *http.Request) {

@@ -35,7 +35,7 @@ as for Caddy's other commands.`,
 
 func commands() []*cobra.Command {
 	return []*cobra.Command{
-		demoCommand(), tokenCommand(), actionCommand(), doctorCommand(), backupCommand(), restoreCommand(), keyCommand(),
+		demoCommand(), tokenCommand(), actionCommand(), doctorCommand(), backupCommand(), restoreCommand(), keyCommand(), cookieCommand(),
 		importCommand(),
 	}
 }
