@@ -370,8 +370,7 @@ func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		if c := h.logger.Check(zapcore.InfoLevel, "not allowed here"); c != nil {
 			c.Write(zap.String("sub", oneLine(found.who.subject)), zap.String("host", r.Host), zap.String("client_ip", visitor.ip))
 		}
-		w.Header().Set("WWW-Authenticate", `Bearer error="insufficient_scope"`)
-		return caddyhttp.Error(http.StatusForbidden, errNotAllowed)
+		return h.forbid(w, r, repl, found.who)
 	default:
 		visitor.becomes(found.who, repl)
 		if h.Identity != nil && h.Identity.set(r.Header, found.who) {

@@ -120,4 +120,23 @@ async function exchange() {
 	location.replace(again);
 }
 
-(main.dataset.do === "exchange" ? exchange() : comeBack()).catch(trouble);
+// Logs out of Home Assistant and of all services, and begins anew. An app would log in
+// again by itself as the one who uses it.
+async function leave() {
+	if (window.webkit?.messageHandlers?.getExternalAuth || window.externalApp?.getExternalAuth) return trouble();
+	const tokens = frontendTokens();
+	if (tokens) await post("/auth/revoke", {token: tokens.refresh_token});
+	const answer = await post("/auth/jwt_cookie/logout", {});
+	if (!answer.ok) throw new Error(answer.statusText);
+	store.remove("localStorage", "hassTokens");
+	location.replace(again);
+}
+
+if (main.dataset.do === "switch") {
+	document.getElementById("link").addEventListener("click", (event) => {
+		event.preventDefault();
+		leave().catch(() => location.assign(event.target.href)); // there one logs out by hand
+	});
+} else {
+	(main.dataset.do === "exchange" ? exchange() : comeBack()).catch(trouble);
+}
