@@ -39,7 +39,7 @@ func (r *request) calendar() error {
 		"DTSTAMP:" + calendarTime(v.Now),
 		"DTSTART:" + calendarTime(from),
 		"DTEND:" + calendarTime(*t.Expires),
-		"SUMMARY:" + calendarText(join(l, ts.Titles)),
+		"SUMMARY:" + calendarText(join(l, ts.sent(l))),
 		"DESCRIPTION:" + calendarText(ts.message(l, r.h.cfg.House, link, longAgo, zone)),
 		"URL:" + link,
 	}

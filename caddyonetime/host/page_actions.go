@@ -1,9 +1,11 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,6 +81,20 @@ type actionView struct {
 	Picked    string      // the name of the thing it was made for
 	UsedBy    []usingLink // live links
 	More      int         // of them
+
+	Rows      []translationRow
+	Languages []languageChoice // that a row can be in
+	Written   []string         // names of the languages that rows are in
+
+	Now        *actionNow // what another host has made of it
+	NotDeleted bool       // because of that
+}
+
+// actionNow is an action as another host has left it.
+type actionNow struct {
+	*onetime.Action
+	By, At string
+	Rows   []translationRow
 }
 
 // usingLink is a live link that an action's change is news to.
@@ -143,10 +159,26 @@ func (d *actionView) mistake(l *words.Language, bad *onetime.BadInput) {
 		}
 		return
 	}
-	if key := "host.field." + bad.Field; l.Has(key) {
-		d.Error = l.T(key) + ": " + bad.Message
-	}
+	d.Error = named(l, bad.Field, bad.Message)
 }
+
+// named puts what a field is called on pages before what is said about it.
+func named(l *words.Language, field, text string) string {
+	inside, translated := strings.CutPrefix(field, "translations")
+	switch tag, of, _ := strings.Cut(strings.TrimPrefix(inside, "."), "."); {
+	case translated && tag != "":
+		return named(l, of, words.NameOf(tag)+": "+text)
+	case translated:
+		return l.T("actions.languages") + ": " + text
+	}
+	if key := "host.field." + field; field != "" && l.Has(key) {
+		return l.T(key) + ": " + text
+	}
+	return text
+}
+
+// OpenLanguages reports whether what is wrong is in another language.
+func (d *actionView) OpenLanguages() bool { return strings.HasPrefix(d.Field, "translations") }
 
 func (r *request) renderAction(status int, d *actionView) error {
 	l := r.lang()
@@ -165,6 +197,14 @@ func (r *request) renderAction(status int, d *actionView) error {
 		d.Confirms = append(d.Confirms, confirmChoice{Value: string(c), Label: l.T("host.confirm." + key), Chosen: d.Confirm == c})
 	}
 	d.Pick = r.h.cfg.Picker != nil
+	if d.Rows == nil {
+		d.Rows = rowsOf(d.Action)
+	}
+	for _, row := range d.Rows {
+		d.Written = append(d.Written, words.NameOf(row.Tag))
+	}
+	d.Languages = languageChoices(d.Rows)
+	d.Rows = append(d.Rows, make([]translationRow, spareRows)...)
 	if !d.New {
 		var err error
 		if err = r.usedBy(l, d); err != nil {
@@ -189,18 +229,7 @@ func (r *request) actionForm() error {
 	name := f.Get("name")
 	switch f.Get("op") {
 	case "delete":
-		err := r.svc.DeleteAction(r.Context(), r.visitor.Person, name, f.Get("revoke") != "", 0)
-		var inUse *onetime.InUse
-		if errors.As(err, &inUse) {
-			a, err := r.svc.Action(r.Context(), name)
-			if err != nil {
-				return err
-			}
-			return r.renderAction(http.StatusConflict, &actionView{Action: a, InUse: inUse.Tokens})
-		} else if err != nil {
-			return err
-		}
-		return r.redirect("actions", "deleted", name)
+		return r.deleteForm(name, f.Get("revoke") != "", revisionOf(f))
 	case "try":
 		red, err := r.svc.TryAction(r.Context(), r.visitor.Person, name, r.client())
 		if err != nil {
@@ -222,7 +251,10 @@ func (r *request) actionForm() error {
 		Confirm: onetime.Confirm(f.Get("confirm")), Icon: strings.TrimSpace(f.Get("icon")),
 	}
 	d := &actionView{Action: a, New: isNew}
-	a.Revision, _ = strconv.ParseUint(f.Get("revision"), 10, 64)
+	a.Revision = revisionOf(f)
+	d.Rows = translationRows(f)
+	var unclear error
+	a.Translations, unclear = translationsOf(d.Rows)
 
 	switch f.Get("op") {
 	case "check":
@@ -233,25 +265,29 @@ func (r *request) actionForm() error {
 		a.Name, a.Title = name, strings.TrimSpace(f.Get("title"))
 		return r.renderAction(http.StatusOK, d)
 	case "look":
-		return r.lookAt(a)
+		return r.lookAt(a, d.Rows)
 	}
 
 	_, _, _, err := r.saveAction(a, func() (uint64, error) {
-		if isNew {
-			if !onetime.ValidActionName(a.Name) {
-				return 0, badField("name", "must be 1 to 64 of a to z, 0 to 9 and _.")
-			}
-			if _, err := r.svc.Action(r.Context(), a.Name); err == nil {
-				return 0, badField("name", "%q is there already; choose another name.", a.Name)
-			} else if !isNotFound(err) {
-				return 0, err
-			}
-			return 0, nil
+		switch {
+		case unclear != nil:
+			return 0, unclear
+		case !isNew:
+			return a.Revision, nil
+		case !onetime.ValidActionName(a.Name):
+			return 0, badField("name", "must be 1 to 64 of a to z, 0 to 9 and _.")
 		}
-		return a.Revision, nil
+		return onetime.Absent, nil
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		return r.redirect("action", "name", a.Name, "saved", "1")
+	case errors.Is(err, onetime.ErrConflict):
+		if err := r.changedMeanwhile(d); err != nil {
+			return err
+		}
+	case err == errThere:
+		err = badField("name", "%q is there already; choose another name.", a.Name)
 	}
 	var bad *onetime.BadInput
 	if errors.As(err, &bad) {
@@ -263,6 +299,48 @@ func (r *request) actionForm() error {
 		return err
 	}
 	d.Error, d.Field = text, field
+	return r.renderAction(status, d)
+}
+
+func revisionOf(f url.Values) uint64 {
+	revision, _ := strconv.ParseUint(f.Get("revision"), 10, 64)
+	return revision
+}
+
+// changedMeanwhile shows what another host has made of the action beside what
+// this one wrote. Saved once more, that takes the other's place.
+func (r *request) changedMeanwhile(d *actionView) error {
+	now, err := r.svc.Action(r.Context(), d.Name)
+	if isNotFound(err) {
+		d.New, d.Revision = true, 0 // it was deleted
+		return nil
+	} else if err != nil {
+		return err
+	}
+	d.Revision = now.Revision
+	d.Now = &actionNow{
+		Action: now, By: cmp.Or(now.UpdatedBy.Name, now.UpdatedBy.ID), Rows: rowsOf(now),
+		At: r.lang().Time(now.UpdatedAt, r.h.cfg.Now(), r.zone(now.Home)),
+	}
+	return nil
+}
+
+// deleteForm deletes an action, unless links use it or somebody has changed it.
+func (r *request) deleteForm(name string, revoke bool, revision uint64) error {
+	err := r.svc.DeleteAction(r.Context(), r.visitor.Person, name, revoke, revision)
+	var inUse *onetime.InUse
+	status, d := http.StatusPreconditionFailed, &actionView{NotDeleted: true}
+	switch {
+	case err == nil:
+		return r.redirect("actions", "deleted", name)
+	case errors.As(err, &inUse):
+		status, d = http.StatusConflict, &actionView{InUse: inUse.Tokens}
+	case !errors.Is(err, onetime.ErrConflict):
+		return err
+	}
+	if d.Action, err = r.svc.Action(r.Context(), name); err != nil {
+		return err
+	}
 	return r.renderAction(status, d)
 }
 

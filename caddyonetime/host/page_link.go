@@ -32,7 +32,12 @@ type linkData struct {
 	Uses, From, To, Zone string // of the form to change it
 	Editing              bool
 	Error                string
+	Now                  *linkNow // what another host has made of it
+	Later                []preset // ends to choose instead of this one
 }
+
+// linkNow is a link as another host has left it.
+type linkNow struct{ Guest, Sentence, Comment string }
 
 const eventsOfLink = 30
 
@@ -55,6 +60,7 @@ func (r *request) renderLink(status int, v *onetime.View, d *linkData) error {
 	l, t, zone := r.lang(), v.Token, r.viewZone(v)
 	d.linkView = r.linkView(l, v)
 	d.Calendar = t.Expires != nil
+	d.Later = r.laterPresets(v)
 	ts := termsOf(v)
 	if len(ts.Titles) > 0 {
 		d.Sentence = ts.sentence(l, v.Now, zone)
@@ -152,38 +158,85 @@ func (r *request) linkForm() error {
 			return r.redirect("link", "id", v.Token.ID)
 		}
 	}
+	conflict := errors.Is(err, onetime.ErrConflict)
 	status, _, text, err := r.mistake(r.lang(), err)
 	if err != nil {
 		return err
 	}
 	d := &linkData{Editing: true, Error: text, Uses: f.Get("uses"), From: f.Get("from"), To: f.Get("to")}
+	if conflict {
+		d.Now = &linkNow{Guest: v.Token.Guest, Comment: v.Token.Comment, Sentence: termsOf(v).sentence(r.lang(), v.Now, zone)}
+	}
 	v.Token.Guest, v.Token.Comment = f.Get("guest"), f.Get("comment")
 	return r.renderLink(status, v, d)
 }
 
-// extend puts the end of a link off, from now on where it has passed.
-func (r *request) extend(v *onetime.View, by string) error {
-	t := v.Token
-	if t.Expires == nil {
-		return badField("by", "this link has no end to put off.")
+// Ways to put the end of a link off, besides the presets of a new link.
+var extensions = []string{"2h", "1d", "1w", "tonight", "sunday", "none"}
+
+// longer is the later end of a link that by says, nil for none at all. ok is
+// false where that would not be later: nobody is shut out by being let in longer.
+func (r *request) longer(v *onetime.View, by string) (end *time.Time, ok bool, err error) {
+	if v.Token.Expires == nil {
+		return nil, false, badField("by", "this link has no end to put off.")
 	}
-	end := t.Expires.In(r.viewZone(v))
-	if end.Before(v.Now) {
-		end = v.Now.In(end.Location()).Truncate(time.Minute)
+	zone := r.viewZone(v)
+	now, to := v.Now, v.Token.Expires.In(zone)
+	if to.Before(now) {
+		to = now.In(zone).Truncate(time.Minute) // from now on
 	}
 	switch by {
 	case "2h":
-		end = end.Add(2 * time.Hour)
+		to = to.Add(2 * time.Hour)
 	case "1d":
-		end = end.AddDate(0, 0, 1) // at the same time of day, whatever clocks do
+		to = to.AddDate(0, 0, 1) // at the same time of day, whatever clocks do
 	case "1w":
-		end = end.AddDate(0, 0, 7)
+		to = to.AddDate(0, 0, 7)
+	case "tonight", "sunday":
+		to, _ = presetEnd(by, now, zone)
+	case "none":
+		// With any number of uses it would be good for ever: that is said twice.
+		return nil, v.Token.UsesMax != nil, nil
 	default:
-		return badField("by", "must be 2h, 1d or 1w.")
+		return nil, false, badField("by", "must be one of %s.", strings.Join(extensions, ", "))
 	}
-	to := &end
-	_, err := r.svc.ChangeToken(r.Context(), r.visitor.Person, t.ID, onetime.TokenChange{Expires: &to}, 0)
-	return err
+	return &to, to.After(*v.Token.Expires), nil
+}
+
+// extend puts the end of a link off. What another host does to it in the same
+// moment counts as well.
+func (r *request) extend(v *onetime.View, by string) error {
+	for {
+		end, ok, err := r.longer(v, by)
+		if err != nil || !ok {
+			return err
+		}
+		_, err = r.svc.ChangeToken(r.Context(), r.visitor.Person, v.Token.ID, onetime.TokenChange{Expires: &end}, v.Token.Revision)
+		if !errors.Is(err, onetime.ErrConflict) {
+			return err
+		}
+		if v, err = r.token(v.Token.ID); err != nil {
+			return err
+		}
+	}
+}
+
+// laterPresets are the ends of a new link that are later than this one's.
+func (r *request) laterPresets(v *onetime.View) []preset {
+	var list []preset
+	l, zone := r.lang(), r.viewZone(v)
+	for _, name := range []string{"tonight", "sunday", "none"} {
+		end, ok, err := r.longer(v, name)
+		if err != nil || !ok {
+			continue
+		}
+		p := preset{Name: name, Label: l.T("host.until." + name)}
+		if end != nil {
+			p.Hint = l.Time(*end, v.Now, zone)
+		}
+		list = append(list, p)
+	}
+	return list
 }
 
 // rotate makes a new link in the place of one that got about, with what is left

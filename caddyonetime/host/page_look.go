@@ -1,8 +1,8 @@
 package host
 
 import (
-	"cmp"
 	"html/template"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,10 +15,11 @@ import (
 
 // lookView is a guest's page beside the states that it can be in.
 type lookView struct {
-	Back   string // to the action, where it is saved
-	Title  string
-	States []lookState
-	Frame  string
+	Back      string // to the action, where it is saved
+	Title     string
+	States    []lookState
+	Languages []lookState // where it is translated
+	Frame     string
 }
 
 type lookState struct {
@@ -27,10 +28,14 @@ type lookState struct {
 }
 
 // lookAt leads to the page of an action that may not be saved yet.
-func (r *request) lookAt(a *onetime.Action) error {
+func (r *request) lookAt(a *onetime.Action, rows []translationRow) error {
 	kind, confirm := r.svc.Describe(a)
-	return r.redirect("look", "name", a.Name, "title", a.Title, "done", a.Done, "icon", a.Icon, "home", a.Home,
-		"kind", string(kind), "confirm", string(confirm), "draft", "1")
+	v := url.Values{
+		"name": {a.Name}, "title": {a.Title}, "done": {a.Done}, "icon": {a.Icon}, "home": {a.Home},
+		"kind": {string(kind)}, "confirm": {string(confirm)}, "draft": {"1"},
+	}
+	addRows(v, rows)
+	return r.redirect("look?" + v.Encode())
 }
 
 // lookPage shows an action as its guests see it, in every state. Nothing that is
@@ -54,9 +59,33 @@ func (r *request) lookPage() error {
 		d.States = append(d.States, lookState{Address: "look?" + v.Encode(), Label: l.T("actions.state." + s), Current: s == state})
 	}
 	v.Set("state", state)
+	d.Languages = lookLanguages(l, a, v)
 	d.Frame = "preview?" + v.Encode()
 	r.w.Header().Set("Content-Security-Policy", r.h.csp+"; frame-src 'self'")
 	return r.render(http.StatusOK, "look.html", r.makePage("actions", l.T("actions.look.title"), d))
+}
+
+// lookLanguages are those that the action can be looked at in: the host's own,
+// and those that it is translated into.
+func lookLanguages(l *words.Language, a *onetime.Action, v url.Values) []lookState {
+	if len(a.Translations) == 0 {
+		return nil
+	}
+	to := maps.Clone(v)
+	at := func(tag, name string) lookState {
+		to.Del("lang")
+		if tag != "" {
+			to.Set("lang", tag)
+		}
+		return lookState{Address: "look?" + to.Encode(), Label: name, Current: tag == v.Get("lang")}
+	}
+	list := []lookState{at("", l.Name())}
+	for _, tag := range a.Languages() {
+		if tag != l.Tag() {
+			list = append(list, at(tag, words.NameOf(tag)))
+		}
+	}
+	return list
 }
 
 // shown is the action that a look is about: a saved one, or what is written of
@@ -76,6 +105,8 @@ func (r *request) shown(v url.Values) (a *onetime.Action, p guest.Preview, err e
 		draft := *a
 		draft.Title, draft.Done, draft.Icon = v.Get("title"), v.Get("done"), v.Get("icon")
 		draft.Home = v.Get("home")
+		// What cannot be saved is not shown either.
+		draft.Translations, _ = translationsOf(translationRows(v))
 		a = &draft
 		if k := onetime.Kind(v.Get("kind")); k == onetime.KindDoor || k == onetime.KindAny {
 			p.Kind = k
@@ -100,7 +131,7 @@ func (r *request) preview() error {
 	}
 	p.State, p.Language = v.Get("state"), r.lang()
 	if tag := v.Get("lang"); tag != "" {
-		p.Language = cmp.Or(words.Get(tag), p.Language)
+		p.Language, p.Wish = words.Get(tag), tag
 	}
 	p.Guest = r.lang().T("actions.look.guest")
 	p.Zone = r.zone(a.Home)

@@ -32,8 +32,8 @@ type newView struct {
 	Error    string
 	Field    string
 
-	// Fresh is a form that nobody has written in: the last message for the
-	// same actions is in it already.
+	// Fresh is a form that nobody has written in: whom the last link with the
+	// same actions was for, and what they were told, is in it already.
 	Fresh bool
 }
 
@@ -151,7 +151,7 @@ func (r *request) renderNew(status int, d *newView, chosen []string) error {
 		}
 	}
 	if d.Fresh {
-		d.Comment = lastMessage(recent, chosen)
+		d.Guest, d.Comment = lastGuest(recent, chosen)
 	}
 	d.Message = shorten(d.Comment, 40)
 	d.Sentence = r.sentenceOf(l, d, zone, now)
@@ -161,17 +161,18 @@ func (r *request) renderNew(status int, d *newView, chosen []string) error {
 // maxChips is how many names of earlier guests are offered.
 const maxChips = 6
 
-// lastMessage is what the guests of the chosen actions were told last.
-func lastMessage(recent []*onetime.View, chosen []string) string {
+// lastGuest is whom the last link with the chosen actions was for, and what they
+// were told.
+func lastGuest(recent []*onetime.View, chosen []string) (name, message string) {
 	if len(chosen) == 0 {
-		return ""
+		return "", ""
 	}
 	for _, v := range recent {
 		if slices.Equal(v.Token.Actions, chosen) {
-			return v.Token.Comment
+			return v.Token.Guest, v.Token.Comment
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // sentenceOf says what the form allows before anything in it is changed; empty
@@ -292,7 +293,7 @@ func (r *request) specOf(names []string) (spec onetime.TokenSpec, t terms, zone 
 		if i == 0 {
 			zone = r.zone(a.Home)
 		}
-		t.Titles = append(t.Titles, a.Title)
+		t.add(a)
 	}
 	if spec.UsesMax, err = usesField(f.Get("uses")); err != nil {
 		return spec, t, zone, err
@@ -355,10 +356,7 @@ func (r *request) mistake(l *words.Language, err error) (status int, field, text
 	}
 	switch p.Code {
 	case "bad_input":
-		text = p.Detail
-		if key := "host.field." + p.Field; l.Has(key) {
-			text = l.T(key) + ": " + text
-		}
+		text = named(l, p.Field, p.Detail)
 	case "conflict", "home_unreachable":
 		text = l.T("host.problem." + p.Code)
 	case "no_public_url", "in_use":

@@ -133,7 +133,7 @@ func (r *request) paper(name, title string) error {
 	l, ts := r.lang(), termsOf(v)
 	d := paperView{
 		ID: v.Token.ID, Guest: v.Token.Guest, Comment: v.Token.Comment,
-		Titles: join(l, ts.Titles), Sentence: ts.works(l, longAgo, r.viewZone(v)),
+		Titles: join(l, ts.sent(l)), Sentence: ts.works(l, longAgo, r.viewZone(v)),
 	}
 	// Typed from paper, a code is easier in groups; dashes do not matter.
 	code := r.svc.Code(v.Token)

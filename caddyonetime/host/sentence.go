@@ -14,6 +14,7 @@ import (
 type terms struct {
 	Guest   string
 	Titles  []string
+	Actions []*onetime.Action // of those titles, where they are known
 	UsesMax *int
 	From    *time.Time
 	Until   *time.Time
@@ -26,9 +27,26 @@ func termsOf(v *onetime.View) terms {
 		t.UsesMax = v.Actions[0].Left
 	}
 	for _, a := range v.Actions {
-		t.Titles = append(t.Titles, a.Action.Title)
+		t.add(a.Action)
 	}
 	return t
+}
+
+func (t *terms) add(a *onetime.Action) {
+	t.Titles, t.Actions = append(t.Titles, a.Title), append(t.Actions, a)
+}
+
+// sent are the titles as they are sent to guests: in the language of the text
+// around them, where the host has said them in it.
+func (t terms) sent(l *words.Language) []string {
+	if len(t.Actions) != len(t.Titles) {
+		return t.Titles
+	}
+	titles := make([]string, len(t.Actions))
+	for i, a := range t.Actions {
+		titles[i] = a.In(words.Choose("", l, a.Languages())).Title
+	}
+	return titles
 }
 
 // forEver reports whether nothing ever ends such a link.
@@ -78,7 +96,7 @@ func (t terms) times(l *words.Language) string {
 
 // message is what is sent to the guest together with the link, at its end.
 func (t terms) message(l *words.Language, house, link string, now time.Time, zone *time.Location) string {
-	title := withoutOverrides(join(l, t.Titles))
+	title := withoutOverrides(join(l, t.sent(l)))
 	head := l.T("host.send.head", "title", title)
 	if house != "" {
 		head = l.T("host.send.head_house", "house", house, "title", title)

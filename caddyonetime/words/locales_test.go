@@ -33,6 +33,16 @@ func TestLanguages(t *testing.T) {
 			t.Errorf("%s is missing", tag)
 		}
 	}
+	called := map[string]bool{}
+	for _, l := range All() {
+		if called[l.Name()] || l.Name() == l.Tag() {
+			t.Errorf("%s is called %q", l.Tag(), l.Name())
+		}
+		called[l.Name()] = true
+	}
+	if got := NameOf("de-AT"); got != "de-AT" {
+		t.Errorf("a language that no page is in is called %q", got)
+	}
 }
 
 // TestRelatives are the tags that browsers send, and what their readers read.

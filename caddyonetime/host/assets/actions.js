@@ -112,6 +112,23 @@ if (edit) {
 		} else leave = false;
 	});
 	$("checkonly").hidden = true;
+
+	// One row waits for a language; more come when they are asked for.
+	const rows = () => $("languages").querySelectorAll(".row-language");
+	const empty = (row) => [...row.querySelectorAll("input")].every((field) => !field.value);
+	const more = $("morelanguages");
+	const spare = rows()[rows().length - 1].cloneNode(true);
+	if (rows().length > 1 && empty(rows()[rows().length - 2])) rows()[rows().length - 1].remove();
+	more.hidden = false;
+	more.addEventListener("click", () => {
+		const row = spare.cloneNode(true);
+		more.parentNode.before(row);
+		row.querySelector("select").focus();
+	});
+	// What is written in a language is written as that language is.
+	$("languages").addEventListener("change", (event) => {
+		if (event.target.matches("select")) for (const field of event.target.closest(".row-language").querySelectorAll("input")) field.lang = event.target.value;
+	});
 }
 
 /* Choosing: found while it is typed */
