@@ -267,3 +267,8 @@ func until(t testing.TB, what string, ok func() bool) {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
+
+// setClientIP is what Caddy's server does for a request.
+func setClientIP(r *http.Request, ip string) {
+	caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, ip)
+}

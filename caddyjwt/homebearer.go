@@ -110,9 +110,17 @@ func (h *HassJWT) readHomeToken(r *http.Request, v *visitor, token string) findi
 	return f
 }
 
-// resident says who a token of the home's is about, by the claims that hass_login
-// would give them.
+// resident says who a token of the home's is about.
 func (h *HassJWT) resident(a *homeAnswer) (*identity, error) {
+	c, err := h.residentClaims(a)
+	if err != nil {
+		return nil, err
+	}
+	return newIdentity(c, h.checks.rules), nil
+}
+
+// residentClaims are those that hass_login would give them.
+func (h *HassJWT) residentClaims(a *homeAnswer) (*claims, error) {
 	roles := []string{roleUser}
 	if a.user.IsAdmin {
 		roles = []string{roleAdmin, roleUser}
@@ -135,8 +143,5 @@ func (h *HassJWT) resident(a *homeAnswer) (*identity, error) {
 	if err := c.UnmarshalJSON(text); err != nil {
 		return nil, err
 	}
-	if err := c.Validate(); err != nil {
-		return nil, err
-	}
-	return newIdentity(c, h.checks.rules), nil
+	return c, c.Validate()
 }

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/caddy-hass/caddy-hass/hassclient/hasstest"
@@ -345,4 +346,36 @@ func later(t testing.TB, d time.Duration) {
 	t.Helper()
 	clockAhead.Add(int64(d))
 	t.Cleanup(func() { clockAhead.Add(-int64(d)) })
+}
+
+// guard is the hass_jwt of the configuration that runs.
+func (h *house) guard() *HassJWT {
+	h.t.Helper()
+	app, err := caddy.ActiveContext().AppIfConfigured("http")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var find func(caddyhttp.RouteList) *HassJWT
+	find = func(routes caddyhttp.RouteList) *HassJWT {
+		for _, route := range routes {
+			for _, handler := range route.Handlers {
+				switch one := handler.(type) {
+				case *HassJWT:
+					return one
+				case *caddyhttp.Subroute:
+					if found := find(one.Routes); found != nil {
+						return found
+					}
+				}
+			}
+		}
+		return nil
+	}
+	for _, server := range app.(*caddyhttp.App).Servers {
+		if found := find(server.Routes); found != nil {
+			return found
+		}
+	}
+	h.t.Fatal("there is no hass_jwt")
+	return nil
 }
