@@ -231,8 +231,11 @@ func (r *request) laterPresets(v *onetime.View) []preset {
 			continue
 		}
 		p := preset{Name: name, Label: l.T("host.until." + name)}
-		if end != nil {
+		switch name {
+		case "tonight":
 			p.Hint = l.Time(*end, v.Now, zone)
+		case "sunday":
+			p.Hint = l.Clock(*end, zone) // the label has the day
 		}
 		list = append(list, p)
 	}

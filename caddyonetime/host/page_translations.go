@@ -14,6 +14,9 @@ import (
 // each language there is, and some that wait for one.
 type translationRow struct{ Tag, Title, Done string }
 
+// Name is what the row's language is called.
+func (t translationRow) Name() string { return words.NameOf(t.Tag) }
+
 // spareRows is how many languages can be added at once where no script adds
 // more rows.
 const spareRows = 2
