@@ -308,7 +308,10 @@ func (h *HassLogin) serveCheck(w http.ResponseWriter, r *http.Request, _ *visito
 		}
 		return caddyhttp.Error(http.StatusForbidden, errAssertion)
 	}
+	// The first line is a comment to Home Assistant. It tells the command that nobody
+	// else has answered it.
 	var b strings.Builder
+	b.WriteString("# caddy-hass lets in " + username + "\n")
 	if name := strings.TrimSpace(oneLine(a.Name)); name != "" {
 		b.WriteString("name = " + name + "\n")
 	}
