@@ -27,6 +27,7 @@ import (
 //	GET /hass/key        the public keys of hass_login
 //	POST /hass/key/…     makes another one
 //	POST /hass/cookie    makes a token of a resident's
+//	POST /hass/explain   says why a token is let in or not
 //	POST /hass/import/…  takes actions and links over from elsewhere
 //
 // It is as open as Caddy's admin endpoint: whoever reaches that can already do
@@ -59,6 +60,7 @@ func (a *Admin) Provision(ctx caddy.Context) error {
 	a.mux.HandleFunc("GET /hass/key", a.exportKey)
 	a.mux.HandleFunc("POST /hass/key/rotate", a.rotateKey)
 	a.mux.HandleFunc("POST /hass/cookie", a.createCookie)
+	a.mux.HandleFunc("POST /hass/explain", a.explain)
 	a.mux.HandleFunc("POST /hass/import/one-time-service", a.importOneTimeService)
 	a.mux.HandleFunc("POST /hass/import/end-old-links", a.endOldLinks)
 	a.mux.HandleFunc("/hass/", func(w http.ResponseWriter, r *http.Request) {

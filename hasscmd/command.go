@@ -36,6 +36,6 @@ as for Caddy's other commands.`,
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		demoCommand(), tokenCommand(), actionCommand(), doctorCommand(), backupCommand(), restoreCommand(), keyCommand(), cookieCommand(),
-		importCommand(),
+		explainCommand(), importCommand(),
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 
+	"github.com/caddy-hass/caddy-hass/caddyjwt"
 	"github.com/caddy-hass/caddy-hass/caddyonetime"
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 	"github.com/caddy-hass/caddy-hass/hasscmd/doctor"
@@ -24,8 +25,17 @@ import (
 type found struct {
 	hosts      []string // of all sites
 	upstreams  []string // "host:port" of reverse proxies
+	guards     []guard  // the sites of residents
 	guests     bool     // the guests' side is served
 	dashboards []doctor.Dashboard
+}
+
+// guard is a hass_jwt.
+type guard struct {
+	hosts   []string // none: any
+	paths   []string // none: any
+	further bool     // more has to fit
+	handler *caddyjwt.HassJWT
 }
 
 // place is where on the way through the routes a handler stands.
@@ -33,6 +43,8 @@ type place struct {
 	server        *caddyhttp.Server
 	hosts         []string // none: any
 	path          string   // what the path begins with
+	paths         []string // as the matcher nearest to it has them
+	further       bool     // a matcher of another kind has to fit
 	authenticated bool     // an authentication handler came before
 	credentials   bool     // only requests with a credential of ours come here
 }
@@ -70,9 +82,13 @@ func (f *found) routes(routes caddyhttp.RouteList, at place) {
 				case *caddyhttp.MatchPath:
 					if len(*m) > 0 {
 						inner.path, _, _ = strings.Cut((*m)[0], "*")
+						inner.paths = *m
 					}
 				case *caddyhttp.MatchHeader:
 					inner.credentials = inner.credentials || onlyCredentials(http.Header(*m)["Authorization"])
+					inner.further = true
+				default:
+					inner.further = true
 				}
 			}
 		}
@@ -107,6 +123,10 @@ func (f *found) handler(handler caddyhttp.MiddlewareHandler, at *place) {
 	case *caddyauth.Authentication:
 		at.authenticated = true
 		return
+	case *caddyjwt.HassJWT:
+		at.authenticated = true
+		f.guards = append(f.guards, guard{at.hosts, at.paths, at.further, h})
+		return
 	case *caddyonetime.GuestHandler:
 		f.guests = true
 		return
@@ -123,10 +143,6 @@ func (f *found) handler(handler caddyhttp.MiddlewareHandler, at *place) {
 		// forward_auth is a reverse proxy that lets some pass.
 		at.authenticated = at.authenticated || len(h.HandleResponse) > 0
 		return
-	}
-	// By its name, for this package needs nothing else of it.
-	if module, ok := handler.(caddy.Module); ok && module.CaddyModule().ID == "http.handlers.hass_jwt" {
-		at.authenticated = true
 	}
 }
 
