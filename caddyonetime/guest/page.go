@@ -93,7 +93,9 @@ type item struct {
 	Icon  template.HTML
 	Label template.HTML
 
+	Busy     bool // it was pressed, and nothing is known yet: only in previews
 	Ask      bool // it takes a second step
+	Open     bool // which is there already: only in previews
 	Question template.HTML
 	Last     template.HTML
 

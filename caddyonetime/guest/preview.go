@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"html/template"
 	"net/http"
 	"time"
 
@@ -35,7 +36,31 @@ type Preview struct {
 // PreviewStates are the states of a guest's page, in the order in which a link
 // may go through them.
 func PreviewStates() []string {
-	return []string{"ready", "scheduled", "done", "running", "not_sent", "unavailable", "failed", "stopped", "rejected", "unknown", "used_up", "expired", "revoked", "paused"}
+	return []string{
+		"ready", "ask", "scheduled", "working", "running", "done", "done_left", "replayed",
+		"not_sent", "unavailable", "failed", "stopped", "partial", "rejected", "unknown", "unknown_left", "lost",
+		"used_up", "expired", "revoked", "paused", "trouble",
+	}
+}
+
+// PreviewLabel says what a state is in the words of the page itself, and is
+// empty where one of its words says too little.
+func PreviewLabel(l *words.Language, kind onetime.Kind, state string) string {
+	switch state {
+	case "ask":
+		return l.T(askOf(kind))
+	case "working":
+		return l.T("working.title")
+	case "replayed":
+		return l.T("done.replayed_text")
+	case "partial":
+		return l.T("partial.title")
+	case "lost":
+		return l.T("offline.title")
+	case "trouble":
+		return l.T("trouble.title")
+	}
+	return ""
 }
 
 // ServeAsset serves a file that a page loads, by its name below "-/".
@@ -55,12 +80,43 @@ func (h *Handler) Preview(w http.ResponseWriter, hr *http.Request, p Preview) {
 		a := v.Actions[i].Action
 		v.Actions[i].Action = a.In(words.Choose(p.Wish, p.Language, a.Languages()))
 	}
-	page := h.tokenPage(r, v, res)
+	var page *page
+	if p.State == "trouble" {
+		r.genuine = true
+		page = h.troublePage(r, true)
+		page.To = ""
+	} else {
+		page = h.tokenPage(r, v, res)
+		p.pressed(page)
+	}
 	page.Poll, page.Script = "", ""
 	for i := range page.Items {
 		page.Items[i].To, page.Items[i].Until = "", 0
 	}
 	h.writePage(r, http.StatusOK, page)
+}
+
+// pressed draws what only the script does, and what only a tap opens.
+func (p *Preview) pressed(page *page) {
+	l := p.Language
+	var button template.HTML
+	switch p.State {
+	case "ask":
+		page.Items[0].Open = true
+		return
+	case "working":
+		page.Mark, page.Title = `<i class="turn"></i>`, say(l, "working.title")
+		page.Lines = []line{{Text: say(l, "working.some")}}
+		button = say(l, "working.button")
+	case "lost":
+		page.Mark, page.Title = Icon("-away"), say(l, "offline.title")
+		page.Lines = []line{{Text: say(l, "offline.text")}}
+		button = say(l, "press_again")
+	default:
+		return
+	}
+	page.State, page.Quote, page.Limits, page.Hint = p.State, nil, "", ""
+	page.Items = []item{{Name: p.Action.Name, Label: button, Busy: p.State == "working"}}
 }
 
 // view is a link that has come to the state, and what came of its last press.
@@ -87,12 +143,19 @@ func (p *Preview) view(now time.Time) (*onetime.View, *result) {
 		}
 		res = &result{Attempt: attempt}
 	}
+	several := func() { uses, left, a.Use.Used = 3, 2, 1 }
 	switch p.State {
 	case "scheduled":
 		from := time.Date(now.Year(), now.Month(), now.Day(), 9, 0, 0, 0, p.Zone).AddDate(0, 0, 1)
 		t.NotBefore, v.Status = &from, onetime.StatusScheduled
 	case "done":
 		came(onetime.OutcomeDone, true)
+	case "done_left":
+		several()
+		came(onetime.OutcomeDone, false)
+	case "replayed":
+		came(onetime.OutcomeDone, true)
+		res.replayed = true
 	case "running":
 		came(onetime.OutcomeRunning, true)
 	case "not_sent":
@@ -107,10 +170,16 @@ func (p *Preview) view(now time.Time) (*onetime.View, *result) {
 	case "stopped":
 		came(onetime.OutcomeFailed, true)
 		attempt.Cause, a.Use.Failures = onetime.CauseFailed, onetime.FailuresForgiven+1
+	case "partial":
+		came(onetime.OutcomeFailed, true)
+		attempt.Cause = onetime.CausePartial
 	case "rejected":
 		came(onetime.OutcomeRejected, false)
 	case "unknown":
 		came(onetime.OutcomeUnknown, true)
+	case "unknown_left":
+		several()
+		came(onetime.OutcomeUnknown, false)
 	case "used_up":
 		came(onetime.OutcomeDone, true)
 		a.Use.LastAt, a.Use.LastDone, res = &ago, &ago, nil

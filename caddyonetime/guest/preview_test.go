@@ -19,7 +19,9 @@ func TestPreviewShowsEveryStateAndPressesNothing(t *testing.T) {
 		"ready": "Welcome", "scheduled": "Ready", "done": "Done", "running": "Try the door", "not_sent": "The home isn’t answering",
 		"unavailable": "The door isn’t answering", "failed": "That didn’t work", "stopped": "It still didn’t work", "rejected": "This can’t work right now",
 		"unknown": "Please try the door", "used_up": "This link has been used", "expired": "This link has ended", "revoked": "This link was switched off",
-		"paused": "Paused for now",
+		"paused": "Paused for now", "ask": `<details class="ask" open>`, "working": "One moment…", "done_left": "2 left.", "replayed": "Already done",
+		"partial": "It began, but didn’t finish", "unknown_left": "Pressing again uses one of the 2 you have left.", "lost": "We don’t know if your press arrived.",
+		"trouble": "Something is wrong here",
 	}
 	target := regexp.MustCompile(`<form [^>]*action="([^"]*)"`)
 	for _, state := range PreviewStates() {

@@ -87,6 +87,10 @@ func TestOtherLanguagesByForms(t *testing.T) {
 	w.get(anna, "/"+to).want(200).has(`<bdi>Deutsch</bdi>`)
 	w.get(anna, "/"+strings.Replace(to, "look?", "preview?", 1)+"&lang=de").want(200).has("Aufmachen")
 
+	// There is no second step where one tap is enough.
+	w.get(anna, "/look?name=front_door").want(200).has("Are you at the door?", "Done · 2 left", "One moment…")
+	w.get(anna, "/look?name=light").want(200).lacks("Do it now?")
+
 	// What is sent goes out in the language of the text around it; lists keep
 	// to the host's own words.
 	id := w.link(anna, `{"actions":["front_door"],"guest":"Tom"}`)

@@ -42,7 +42,7 @@ func (r *request) lookAt(a *onetime.Action, rows []translationRow) error {
 // pressed there goes out.
 func (r *request) lookPage() error {
 	l, v := r.lang(), r.URL.Query()
-	a, _, err := r.shown(v)
+	a, p, err := r.shown(v)
 	if err != nil {
 		return err
 	}
@@ -55,14 +55,28 @@ func (r *request) lookPage() error {
 		d.Back = a.Name
 	}
 	for _, s := range guest.PreviewStates() {
+		if s == "ask" && p.Confirm == onetime.ConfirmTap {
+			continue // there is no second step
+		}
 		v.Set("state", s)
-		d.States = append(d.States, lookState{Address: "look?" + v.Encode(), Label: l.T("actions.state." + s), Current: s == state})
+		d.States = append(d.States, lookState{Address: "look?" + v.Encode(), Label: stateLabel(l, p.Kind, s), Current: s == state})
 	}
 	v.Set("state", state)
 	d.Languages = lookLanguages(l, a, v)
 	d.Frame = "preview?" + v.Encode()
 	r.w.Header().Set("Content-Security-Policy", r.h.csp+"; frame-src 'self'")
 	return r.render(http.StatusOK, "look.html", r.makePage("actions", l.T("actions.look.title"), d))
+}
+
+// stateLabel says what a state is: "Done", "Done · 2 left".
+func stateLabel(l *words.Language, kind onetime.Kind, state string) string {
+	if label := guest.PreviewLabel(l, kind, state); label != "" {
+		return label
+	}
+	if of, left := strings.CutSuffix(state, "_left"); left {
+		return l.T("actions.state."+of) + " · " + l.N("left", 2)
+	}
+	return l.T("actions.state." + state)
 }
 
 // lookLanguages are those that the action can be looked at in: the host's own,
