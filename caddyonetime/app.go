@@ -56,6 +56,10 @@ type App struct {
 	// NotifyOff says that nobody is told.
 	NotifyOff bool `json:"notify_off,omitempty"`
 
+	// EventsOff says that no event is fired in a home, and none that is fired
+	// there makes a link or pauses all of them.
+	EventsOff bool `json:"events_off,omitempty"`
+
 	// Retention is for how long the log and dead links are kept. Default: a
 	// year.
 	Retention caddy.Duration `json:"retention,omitempty"`
@@ -76,6 +80,7 @@ type App struct {
 	mu     sync.Mutex
 	held   *engine // from Start until Cleanup
 	forget func()
+	events *listener
 }
 
 // CaddyModule returns the Caddy module information.
@@ -131,6 +136,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		notify:    notify,
 		retention: time.Duration(a.Retention),
 		addresses: a.Addresses,
+		house:     a.House,
+		link:      a.Link,
+		eventsOff: a.EventsOff,
 		storage:   ctx.Storage(),
 		log:       a.log,
 	}
@@ -180,6 +188,7 @@ func (a *App) open(ctx context.Context) error {
 		return err
 	}
 	a.key, a.held, a.forget = key, e, e.settings.Push(a.settings)
+	a.events = e.listen(a.settings)
 	return nil
 }
 
@@ -192,12 +201,13 @@ func (a *App) Stop() error { return nil }
 // that a while.
 func (a *App) Cleanup() error {
 	a.mu.Lock()
-	e, forget := a.held, a.forget
-	a.held, a.forget = nil, nil
+	e, forget, events := a.held, a.forget, a.events
+	a.held, a.forget, a.events = nil, nil, nil
 	a.mu.Unlock()
 	if e == nil {
 		return nil
 	}
+	events.close()
 	forget()
 	if engines.drop(e) {
 		e.close()

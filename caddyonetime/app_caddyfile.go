@@ -30,6 +30,7 @@ func init() {
 //		}
 //		retention  <duration>
 //		addresses  full | short | none
+//		events     off
 //	}
 //
 // contact and notify may stand more than once.
@@ -74,6 +75,12 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = a.parseContact(d)
 		case "notify":
 			err = a.parseNotify(d)
+		case "events":
+			var what string
+			if what, err = onlyArg(d); err == nil && what != "off" {
+				err = d.Errf("events: %q: there are events unless it says off", what)
+			}
+			a.EventsOff = err == nil
 		case "retention":
 			err = a.parseRetention(d)
 		case "addresses":
@@ -83,7 +90,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				}
 			}
 		default:
-			err = d.Errf("hass_onetime knows no %q: public_url, store, house, contact, notify, retention or addresses", word)
+			err = d.Errf("hass_onetime knows no %q: public_url, store, house, contact, notify, retention, addresses or events", word)
 		}
 		if err != nil {
 			return err

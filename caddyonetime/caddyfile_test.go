@@ -54,6 +54,7 @@ func TestAdaptApp(t *testing.T) {
 				`"notify":[{"home":"cabin","action":"notify.mobile_app_x","target":["notify.a","notify.b"],"data":{"priority":"high","sticky":true,"ttl":0}},{"action":"script.tell"}],` +
 				`"retention":34128000000000000,"addresses":"short"}`,
 		},
+		"no events":                {"hass_onetime {\nevents off\n}", `{"events_off":true}`},
 		"nobody is told":           {"hass_onetime {\nnotify off\n}", `{"notify_off":true}`},
 		"a store with its default": {"hass_onetime {\nstore bbolt\n}", `{"store":{"module":"bbolt"}}`},
 	} {
@@ -81,6 +82,8 @@ func TestAdaptAppRefuses(t *testing.T) {
 		"addresses":                                    "wrong argument count",
 		"addresses half":                               `"half" is none of full, short and none`,
 		"addresses none\naddresses none":               "addresses stands here twice",
+		"events on":                                    "unless it says off",
+		"events off\nevents off":                       "events stands here twice",
 		"retention 1s":                                 "no time of at least an hour",
 		"retention 99999999999999999999y":              "no time of at least an hour",
 		"public_url guests.example.com":                "is no address",

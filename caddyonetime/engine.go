@@ -24,6 +24,9 @@ type settings struct {
 	notify    []*Notify
 	retention time.Duration
 	addresses string
+	house     string
+	link      func(code string) (string, error)
+	eventsOff bool
 	storage   certmagic.Storage
 	log       *slog.Logger
 }
@@ -43,6 +46,7 @@ type engine struct {
 	service *onetime.Service
 	limiter *guest.Limiter
 	outbox  *outbox
+	inbox   *inbox
 	linkKey linkKey
 	told    told // of the observer alone
 
@@ -71,7 +75,7 @@ func (e *engine) start(ctx context.Context, first *settings) error {
 	if err != nil {
 		return err
 	}
-	e.outbox = newOutbox(e.log)
+	e.outbox, e.inbox = newOutbox(e.log), newInbox()
 	e.limiter = guest.NewLimiter(time.Now)
 	e.service, err = onetime.New(ctx, onetime.Config{
 		Store:   e.store,
@@ -87,6 +91,7 @@ func (e *engine) start(ctx context.Context, first *settings) error {
 	background, stop := context.WithCancel(context.Background())
 	e.stop = stop
 	e.idle.Go(func() { e.pruneDaily(background) })
+	e.idle.Go(func() { e.hear(background) })
 	return nil
 }
 

@@ -8,7 +8,8 @@ import (
 )
 
 // EventType is the event that is fired in a home for each redemption and each
-// refusal, where the home's token is an administrator's.
+// refusal, and in all of them when all links are paused or let in again, where the
+// home's token is an administrator's.
 const EventType = "caddy_hass_onetime"
 
 // eventData is what an automation gets to know. There is no link in it.
@@ -45,6 +46,10 @@ func (e *engine) observe(entry onetime.Entry) {
 		metrics.refusals.WithLabelValues(string(entry.Status)).Inc()
 		e.log.Info("refusal", "id", entry.Token, "guest", entry.Guest, "comment", oneLine(entry.Comment, maxWho),
 			"action", entry.Action, "status", entry.Status, "client", entry.Client)
+	case onetime.HappenedPaused, onetime.HappenedResumed:
+		e.log.Info("all links "+string(entry.What), "by", entry.By.ID)
+		e.fire(entry)
+		return
 	default:
 		return
 	}
@@ -54,13 +59,13 @@ func (e *engine) observe(entry onetime.Entry) {
 
 // fire tells the home of the entry's action, some time later.
 func (e *engine) fire(entry onetime.Entry) {
-	app := e.settings.Current().homes
-	if app == nil {
+	s := e.settings.Current()
+	if s.homes == nil || s.eventsOff {
 		return
 	}
 	homes := []string{entry.Home}
-	if entry.Home == "" { // a link was refused as a whole
-		homes = app.Names()
+	if entry.Home == "" { // a link was refused as a whole, or it is about all of them
+		homes = s.homes.Names()
 	}
 	for _, home := range homes {
 		if !e.outbox.put("event "+home, func(ctx context.Context) { e.fireIn(ctx, home, entry) }) {
@@ -70,6 +75,20 @@ func (e *engine) fire(entry onetime.Entry) {
 }
 
 func (e *engine) fireIn(ctx context.Context, home string, entry onetime.Entry) {
+	if entry.What == onetime.HappenedPaused || entry.What == onetime.HappenedResumed {
+		e.fireNow(ctx, home, EventType, "", pauseData{What: entry.What, By: entry.By.Name, At: entry.At})
+		return
+	}
+	e.fireNow(ctx, home, EventType, entry.Token, eventData{
+		What: string(entry.What), ID: entry.Token, Guest: entry.Guest, Comment: entry.Comment,
+		Action: entry.Action, Title: entry.Title,
+		Outcome: string(entry.Outcome), Cause: string(entry.Cause), Status: string(entry.Status),
+		UsesLeft: entry.UsesLeft, UsesMax: entry.UsesMax, At: entry.At,
+	})
+}
+
+// fireNow fires an event, where the home lets us and comes back in time.
+func (e *engine) fireNow(ctx context.Context, home, eventType, id string, data any) {
 	client, release, err := e.acquire(home)
 	if err != nil {
 		return
@@ -78,19 +97,13 @@ func (e *engine) fireIn(ctx context.Context, home string, entry onetime.Entry) {
 	ctx, cancel := context.WithTimeout(ctx, eventWithin)
 	defer cancel()
 	if err := client.Wait(ctx); err != nil {
-		e.log.Debug("an event was not fired", "home", home, "id", entry.Token, "error", err)
+		e.log.Debug("an event was not fired", "home", home, "event", eventType, "id", id, "error", err)
 		return
 	}
 	if user, ok := client.User(); !ok || !user.IsAdmin {
 		return
 	}
-	err = client.FireEvent(ctx, EventType, eventData{
-		What: string(entry.What), ID: entry.Token, Guest: entry.Guest, Comment: entry.Comment,
-		Action: entry.Action, Title: entry.Title,
-		Outcome: string(entry.Outcome), Cause: string(entry.Cause), Status: string(entry.Status),
-		UsesLeft: entry.UsesLeft, UsesMax: entry.UsesMax, At: entry.At,
-	})
-	if err != nil {
-		e.log.Warn("an event was not fired", "home", home, "event", EventType, "id", entry.Token, "error", err)
+	if err := client.FireEvent(ctx, eventType, data); err != nil {
+		e.log.Warn("an event was not fired", "home", home, "event", eventType, "id", id, "error", err)
 	}
 }

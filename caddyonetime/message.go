@@ -14,6 +14,13 @@ import (
 type message struct {
 	title, text string
 	id          string // the same for all messages about one action of one link
+	buttons     []button
+}
+
+// button is an answer that a notification offers.
+type button struct {
+	Action string `json:"action"` // comes back with the answer
+	Title  string `json:"title"`
 }
 
 const (

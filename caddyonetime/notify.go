@@ -122,6 +122,15 @@ func (n *Notify) String() string {
 	return n.Home + ":" + n.Action
 }
 
+// receiver tells those apart who wait for each other, i being its place in the
+// configuration.
+func (n *Notify) receiver(i int, home string) string {
+	return fmt.Sprintf("notify %d %s %s %v", i, home, n.Action, n.Target)
+}
+
+// answers reports whether its messages can have buttons: those to a phone's app.
+func (n *Notify) answers() bool { return strings.HasPrefix(n.Action, "notify.mobile_app_") }
+
 // call is the service call that brings a message.
 func (n *Notify) call(m message) hassclient.ServiceCall {
 	domain, service, _ := strings.Cut(n.Action, ".")
@@ -133,14 +142,35 @@ func (n *Notify) call(m message) hassclient.ServiceCall {
 			data["notification_id"] = m.id
 		}
 	}
-	if len(n.Data) > 0 {
-		data["data"] = maps.Clone(n.Data)
+	if more := n.data(m); len(more) > 0 {
+		data["data"] = more
 	}
 	call := hassclient.ServiceCall{Domain: domain, Service: service, Data: data}
 	if len(n.Target) > 0 {
 		call.Target = map[string]any{"entity_id": n.Target}
 	}
 	return call
+}
+
+// data is the configured data, and the buttons of a message before those that the
+// configuration has.
+func (n *Notify) data(m message) map[string]any {
+	data := maps.Clone(n.Data)
+	if len(m.buttons) == 0 {
+		return data
+	}
+	if data == nil {
+		data = make(map[string]any)
+	}
+	var buttons []any
+	for _, b := range m.buttons {
+		buttons = append(buttons, b)
+	}
+	if more, ok := data["actions"].([]any); ok {
+		buttons = append(buttons, more...)
+	}
+	data["actions"] = buttons
+	return data
 }
 
 // plainMarkdown keeps a text that a home shows as Markdown from being anything
@@ -196,8 +226,7 @@ func (e *engine) notify(entry onetime.Entry) {
 	}
 	for i, n := range e.settings.Current().notify {
 		home := n.home(entry.Home)
-		receiver := fmt.Sprintf("notify %d %s %s %v", i, home, n.Action, n.Target)
-		if !e.outbox.put(receiver, func(ctx context.Context) { e.send(ctx, n, home, entry) }) {
+		if !e.outbox.put(n.receiver(i, home), func(ctx context.Context) { e.send(ctx, n, home, entry) }) {
 			metrics.notifications.WithLabelValues("dropped").Inc()
 			e.log.Warn("too many notifications wait for a home: one was dropped",
 				"notify", n.String(), "home", home, "id", entry.Token, "guest", entry.Guest, "outcome", entry.Outcome)
@@ -209,7 +238,17 @@ func (e *engine) notify(entry onetime.Entry) {
 func (e *engine) send(ctx context.Context, n *Notify, home string, entry onetime.Entry) {
 	ctx, cancel := context.WithTimeout(ctx, notifyWithin)
 	defer cancel()
-	err := e.tell(ctx, n, home, func(c *hassclient.Client) message { return compose(entry, languageOf(c)) })
+	err := e.tell(ctx, n, home, func(c *hassclient.Client) message {
+		l := languageOf(c)
+		m := compose(entry, l)
+		// The answer is an event, which only administrators may listen to.
+		if user, ok := c.User(); ok && user.IsAdmin && n.answers() && !e.settings.Current().eventsOff {
+			if code := e.service.AgainCode(entry); code != "" {
+				m.buttons = []button{{Action: code, Title: l.T("host.again")}}
+			}
+		}
+		return m
+	})
 	if err != nil {
 		metrics.notifications.WithLabelValues("failed").Inc()
 		e.log.Warn("a notification did not reach its home", "notify", n.String(), "home", home,

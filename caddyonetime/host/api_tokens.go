@@ -192,20 +192,14 @@ func (m *members) token() (t tokenInput) {
 	return t
 }
 
-func (r *request) createToken() error {
-	if err := r.noQuery(); err != nil {
-		return err
-	}
-	in, err := r.body(false)
-	if err != nil {
-		return err
-	}
-	t := in.token()
-	if err := in.end(); err != nil {
-		return err
+// spec is what POST makes a token of.
+func (m *members) spec() (onetime.TokenSpec, error) {
+	t := m.token()
+	if err := m.end(); err != nil {
+		return onetime.TokenSpec{}, err
 	}
 	if !t.actionsSet {
-		return badField("actions", "is missing: a list of the names of the actions that the link may run.")
+		return onetime.TokenSpec{}, badField("actions", "is missing: a list of the names of the actions that the link may run.")
 	}
 	spec := onetime.TokenSpec{
 		Actions: t.actions, Guest: t.guest, Comment: t.comment,
@@ -214,6 +208,31 @@ func (r *request) createToken() error {
 	if !t.usesSet {
 		one := 1
 		spec.UsesMax = &one
+	}
+	return spec, nil
+}
+
+// TokenSpec reads what the API's POST /api/tokens takes, for those who come
+// another way. Its error is a *onetime.BadInput, or says that it is no JSON.
+func TokenSpec(body []byte) (onetime.TokenSpec, error) {
+	in, err := parseMembers(body)
+	if err != nil {
+		return onetime.TokenSpec{}, err
+	}
+	return in.spec()
+}
+
+func (r *request) createToken() error {
+	if err := r.noQuery(); err != nil {
+		return err
+	}
+	in, err := r.body(false)
+	if err != nil {
+		return err
+	}
+	spec, err := in.spec()
+	if err != nil {
+		return err
 	}
 	v, err := r.newToken(spec)
 	if err != nil {

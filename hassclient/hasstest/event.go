@@ -12,6 +12,9 @@ type Event struct {
 	Data    map[string]any
 	Time    time.Time
 	Context Context
+
+	// Remote says that it came from outside, as what phones and REST fire.
+	Remote bool
 }
 
 // everyEvent is what a subscription without an event type listens to.
@@ -20,6 +23,10 @@ const everyEvent = "*"
 // fire tells subscribers of an event. data is asked for only where somebody
 // listens. h.mu is held.
 func (h *Home) fire(eventType string, data func() any, ctx Context) {
+	h.fireFrom("LOCAL", eventType, data, ctx)
+}
+
+func (h *Home) fireFrom(origin, eventType string, data func() any, ctx Context) {
 	var event []byte
 	for conn := range h.conns {
 		for id, s := range conn.subscriptions {
@@ -28,7 +35,7 @@ func (h *Home) fire(eventType string, data func() any, ctx Context) {
 			}
 			if event == nil {
 				event = mustJSON(map[string]any{
-					"event_type": eventType, "data": data(), "origin": "LOCAL",
+					"event_type": eventType, "data": data(), "origin": origin,
 					"time_fired": isoTime(h.clock.Now()), "context": ctx,
 				})
 			}
@@ -39,16 +46,25 @@ func (h *Home) fire(eventType string, data func() any, ctx Context) {
 
 // fireEvent fires an event of a client's or a script's.
 func (h *Home) fireEvent(eventType string, data map[string]any, ctx Context) {
-	if data == nil {
-		data = map[string]any{}
+	h.fireKept(Event{Type: eventType, Data: data, Context: ctx})
+}
+
+func (h *Home) fireKept(e Event) {
+	if e.Data == nil {
+		e.Data = map[string]any{}
+	}
+	e.Time = h.clock.Now()
+	origin := "LOCAL"
+	if e.Remote {
+		origin = "REMOTE"
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(h.events) == keep {
 		h.events = slices.Delete(h.events, 0, keep/10)
 	}
-	h.events = append(h.events, Event{Type: eventType, Data: data, Time: h.clock.Now(), Context: ctx})
-	h.fire(eventType, func() any { return data }, ctx)
+	h.events = append(h.events, e)
+	h.fireFrom(origin, e.Type, func() any { return e.Data }, e.Context)
 }
 
 // fireCall tells subscribers that a service is called.
@@ -78,6 +94,14 @@ func (h *Home) Events(eventType string) []Event {
 // mobile_app_notification_action.
 func (h *Home) FireEvent(eventType string, data map[string]any) {
 	h.fireEvent(eventType, data, h.newContext(nil))
+}
+
+// FireEventBy fires an event that a user has caused. Remote is what a phone's
+// app sends, whoever the user is, and what an administrator sends by REST; what is
+// not comes from an administrator's WebSocket, or a script that the user has run.
+func (h *Home) FireEventBy(username string, remote bool, eventType string, data map[string]any) {
+	id := h.UserID(username)
+	h.fireKept(Event{Type: eventType, Data: data, Remote: remote, Context: Context{ID: newULID(h.clock.Now()), UserID: &id}})
 }
 
 // openEvents are the events that ordinary users may subscribe to, too.
