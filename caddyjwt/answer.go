@@ -154,7 +154,7 @@ func (h *HassJWT) challenge(w http.ResponseWriter, r *http.Request, repl *caddy.
 	}
 	switch {
 	case errors.Is(found.err, errHomeTries):
-		w.Header().Set("Retry-After", "60")
+		w.Header().Set("Retry-After", "3600")
 		return caddyhttp.Error(http.StatusTooManyRequests, found.err)
 	case errors.Is(found.err, errHomeSilent):
 		w.Header().Set("Retry-After", "5")

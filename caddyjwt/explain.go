@@ -147,11 +147,11 @@ func (h *HassJWT) explainKey(e *Explanation, keys *KeySet, alg, kid string, part
 	}
 	var known []string
 	for _, k := range keys.keys {
-		id := k.id
-		if id == "" {
-			id = "one without a name"
+		name := "a key without a name"
+		if k.id != "" {
+			name = "the key " + k.id
 		}
-		known = append(known, id)
+		known = append(known, name)
 		if k.method.Alg() != alg || k.method.Verify(parts[0]+"."+parts[1], signature, k.public) != nil {
 			continue
 		}
@@ -160,13 +160,13 @@ func (h *HassJWT) explainKey(e *Explanation, keys *KeySet, alg, kid string, part
 			e.add("key", StepFail, "signed by the key %s, but %s", k.id, named)
 			return false
 		case !k.retired.IsZero() && (c == nil || c.issued == nil || c.issued.After(k.retired)):
-			e.add("key", StepFail, "signed by the key %s, which counts for tokens issued until %s only", id, at(k.retired))
+			e.add("key", StepFail, "signed by %s, which counts for tokens issued until %s only", name, at(k.retired))
 			return false
 		}
-		e.add("signature", StepOK, "by the key %s (%s)", id, h.keysFrom())
+		e.add("signature", StepOK, "by %s (%s)", name, h.keysFrom())
 		return true
 	}
-	e.add("signature", StepFail, "by none of the keys here: %s. %s; %s", h.keysFrom(), capital(named), "known are "+strings.Join(known, ", "))
+	e.add("signature", StepFail, "by none of the keys here (%s): %s. %s", h.keysFrom(), strings.Join(known, ", "), capital(named))
 	return false
 }
 

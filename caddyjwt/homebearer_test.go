@@ -80,6 +80,15 @@ func TestHomeTokensAsBearer(t *testing.T) {
 			if r := h.bearer(h.home.Token(), fromAfar); r.StatusCode != 200 {
 				t.Errorf("a known one from there: %d", r.StatusCode)
 			}
+			// Another that is good waits, until somebody reloads.
+			other := h.home.AddUser(hasstest.User{Username: "tom", Password: "x"})
+			if r := h.bearer(other, fromAfar); r.StatusCode != 429 {
+				t.Errorf("an unknown one from there: %d", r.StatusCode)
+			}
+			h.load()
+			if r := h.bearer(other, fromAfar); r.StatusCode != 200 {
+				t.Errorf("after a reload: %d", r.StatusCode)
+			}
 			log := h.logs()
 			for _, token := range []string{h.home.Token(), tokens.Access, wrong, cookie} {
 				if strings.Contains(log, token) || strings.Contains(log, token[len(token)-43:]) {

@@ -46,7 +46,7 @@ const (
 // Why a token of the home's is refused. The texts go to the log.
 var (
 	errHomeRefuses = errors.New("Home Assistant does not take it")
-	errHomeTries   = errors.New("too many wrong tokens came from this client: Home Assistant is not asked about another")
+	errHomeTries   = errors.New("too many wrong tokens came from this client: Home Assistant is not asked about another for an hour, or until a reload")
 	errHomeSilent  = errors.New("Home Assistant could not be asked about it")
 )
 
@@ -62,7 +62,7 @@ type homeTokens struct {
 
 	wrong limiter // by client
 	// Of this machine's own addresses, where a ban would shut out this Caddy itself, wrong
-	// tokens are counted as Home Assistant does: until there is a good one.
+	// tokens are counted as Home Assistant does: until there is a good one, or a reload.
 	wrongHere limiter
 
 	open chan struct{} // one for each open question
@@ -110,6 +110,9 @@ func acquireHomeTokens(name string, config hassclient.Config) (t *homeTokens, re
 		return nil, nil, err
 	}
 	t = value.(*homeTokens)
+	// Somebody has done something, as with a token of ours that the home has refused.
+	t.wrong.reset()
+	t.wrongHere.reset()
 	forget := t.probers.Push(prober)
 	return t, sync.OnceFunc(func() {
 		forget()

@@ -66,6 +66,13 @@ func (l *limiter) forgive(ip string) {
 	}
 }
 
+// reset takes back all tries.
+func (l *limiter) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tries = nil
+}
+
 // clear takes back all tries of a client.
 func (l *limiter) clear(ip string) {
 	l.mu.Lock()
