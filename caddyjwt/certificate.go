@@ -1,6 +1,7 @@
 package caddyjwt
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -77,6 +78,10 @@ var (
 	errNoUser        = errors.New("the home has no such user")
 	errInactive      = errors.New("the user is not active in Home Assistant")
 )
+
+// usersAnew is how old what is known of the users has to be to ask again about one who is not
+// among them.
+const usersAnew = 5 * time.Second
 
 // certificates is a ClientCertificates that is ready for use.
 type certificates struct {
@@ -367,6 +372,14 @@ func (h *HassLogin) byCertificate(r *http.Request) (*certificateEntry, account, 
 		return nil, account{}, leaf, errNoUsers
 	}
 	entry, who, err := h.certificates.find(leaf, users)
+	if errors.Is(err, errNoUser) && now().Sub(users.asked).Abs() > usersAnew {
+		// Home Assistant says nothing when a user gets a name to log in with.
+		ctx, cancel := context.WithTimeout(r.Context(), 2*heldFor)
+		defer cancel()
+		if users, e := h.realm.freshAccounts(ctx); e == nil {
+			entry, who, err = h.certificates.find(leaf, users)
+		}
+	}
 	if err == nil && who.LocalOnly && !isLocal(clientIP(r)) {
 		err = errAfar
 	}

@@ -40,7 +40,7 @@ var ErrUsersUnknown = errNoUsers
 // MakeToken makes a token of a user with the roles that the home says they have now. It
 // is of no session: it ends when its lifetime does, when its user is deactivated, demoted
 // or removed, and when no key counts any more that it was signed with.
-func (a *LoginApp) MakeToken(_ context.Context, want NewToken) (MadeToken, error) {
+func (a *LoginApp) MakeToken(ctx context.Context, want NewToken) (MadeToken, error) {
 	r, err := a.running(want.Home)
 	if err != nil {
 		return MadeToken{}, err
@@ -58,9 +58,11 @@ func (a *LoginApp) MakeToken(_ context.Context, want NewToken) (MadeToken, error
 			return MadeToken{}, &BadToken{"claims", err}
 		}
 	}
-	users := r.accounts.Load()
-	if users == nil {
-		return MadeToken{}, errNoUsers
+	users, err := r.freshAccounts(ctx)
+	if err != nil {
+		if users = r.accounts.Load(); users == nil {
+			return MadeToken{}, errNoUsers
+		}
 	}
 	who, err := users.named(want.User)
 	if err != nil {
