@@ -32,7 +32,7 @@ func (h *home) Check(ctx context.Context, d *onetime.Definition) ([]string, erro
 		return nil, unreachable(hassclient.ErrNotConnected)
 	}
 	if d.Single == nil && !user.IsAdmin {
-		return nil, bad(0, needsAdmin)
+		return nil, said(bad(0, needsAdmin), "needs_admin", nil, "example", "action: script.…")
 	}
 	h.resolved.forget() // a host looks at the home as it is now
 	c := &check{home: h, d: d, admin: user.IsAdmin}
@@ -89,6 +89,13 @@ func bad(line int, format string, args ...any) *onetime.BadInput {
 		message = fmt.Sprintf(format, args...)
 	}
 	return &onetime.BadInput{Field: "definition", Line: line, Message: message}
+}
+
+// said adds how catalogues have the message. like are the names that were perhaps
+// meant.
+func said(b *onetime.BadInput, key string, like []string, args ...any) *onetime.BadInput {
+	b.Said = &onetime.Said{Key: key, Args: args, Like: like}
+	return b
 }
 
 // wellFormed says better than Home Assistant what is no entity id.
@@ -190,7 +197,9 @@ func (c *check) service(call *onetime.Call) (hassclient.Service, error) {
 
 func (c *check) noService(call *onetime.Call) error {
 	if call.Domain == "script" {
-		return bad(call.Line, "this home has no script `%s`%s", call.Service, didYouMean(call.Service, slices.Collect(maps.Keys(c.services["script"]))))
+		scripts := slices.Collect(maps.Keys(c.services["script"]))
+		return said(bad(call.Line, "this home has no script `%s`%s", call.Service, didYouMean(call.Service, scripts)),
+			"no_script", alike(call.Service, scripts), "name", call.Service)
 	}
 	var names []string
 	for domain, list := range c.services {
@@ -204,7 +213,7 @@ func (c *check) noService(call *onetime.Call) error {
 			hint = fmt.Sprintf(": of `%s` there are %s", call.Domain, some(list))
 		}
 	}
-	return bad(call.Line, "this home has no action `%s`%s", call.Name(), hint)
+	return said(bad(call.Line, "this home has no action `%s`%s", call.Name(), hint), "no_action", alike(call.Name(), names), "name", call.Name())
 }
 
 // some lists a few names.
@@ -236,7 +245,7 @@ func (c *check) fields(call *onetime.Call, svc hassclient.Service) error {
 				if hint == "" {
 					hint = ": it has " + some(known)
 				}
-				return bad(call.LineOf(key), "`%s` has no field `%s`%s", name, key, hint)
+				return said(bad(call.LineOf(key), "`%s` has no field `%s`%s", name, key, hint), "no_field", alike(key, known), "action", name, "field", key)
 			}
 		}
 	}
@@ -249,7 +258,7 @@ func (c *check) fields(call *onetime.Call, svc hassclient.Service) error {
 	}
 	aimed := !call.Target.IsZero() || len(call.RawTarget) > 0
 	if takesTarget(svc) && !aimed && !call.Templated {
-		return bad(call.Line, "`%s` needs a `target:` that says what it acts on, as in `entity_id: %s`", name, exampleTarget(svc))
+		return said(bad(call.Line, "`%s` needs a `target:` that says what it acts on, as in `entity_id: %s`", name, exampleTarget(svc)), "needs_target", nil, "action", name)
 	}
 	if call.Templated {
 		return nil // whatever the template adds
@@ -261,7 +270,7 @@ func (c *check) fields(call *onetime.Call, svc hassclient.Service) error {
 		_, inData := call.Data[key]
 		_, inTarget := call.RawTarget[key]
 		if !inData && !inTarget {
-			return bad(call.Line, "`%s` needs the field `%s` in its `data:`", name, key)
+			return said(bad(call.Line, "`%s` needs the field `%s` in its `data:`", name, key), "needs_field", nil, "action", name, "field", key)
 		}
 	}
 	return nil

@@ -102,21 +102,21 @@ func (c *check) noEntity(ctx context.Context, call *onetime.Call, id string) err
 	for i, s := range states {
 		names[i] = s.EntityID
 	}
-	return bad(call.LineOf(id), "this home has no entity `%s`%s", id, didYouMean(id, names))
+	return said(bad(call.LineOf(id), "this home has no entity `%s`%s", id, didYouMean(id, names)), "no_entity", alike(id, names), "name", id)
 }
 
 // canAct refuses an entity that the service would pass over in silence, or never do.
 func (c *check) canAct(call *onetime.Call, svc hassclient.Service, s hassclient.State) error {
 	line, domain := call.LineOf(s.EntityID), domainOf(s.EntityID)
 	if domains := targetDomains(svc); domains != nil && domain != "group" && !slices.Contains(domains, domain) {
-		return bad(line, "`%s` does nothing to `%s`%s", call.Name(), s.EntityID, ofDomains(svc))
+		return said(bad(line, "`%s` does nothing to `%s`%s", call.Name(), s.EntityID, ofDomains(svc)), "does_nothing", nil, "action", call.Name(), "entity", s.EntityID)
 	}
 	if !s.Available() {
 		c.warn(line, "`"+s.EntityID+"` is unavailable right now: a press is not sent until it is back")
 		return nil
 	}
 	if !supports(svc, s) {
-		return bad(line, "`%s` cannot do `%s`", s.EntityID, call.Name())
+		return said(bad(line, "`%s` cannot do `%s`", s.EntityID, call.Name()), "cannot", nil, "entity", s.EntityID, "action", call.Name())
 	}
 	if format, _ := s.Attributes["code_format"].(string); format != "" && domain == "lock" && call.Domain == "lock" {
 		if _, ok := call.Data["code"]; !ok {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+	texts "github.com/caddy-hass/caddy-hass/caddyonetime/words"
 	"github.com/caddy-hass/caddy-hass/hassclient"
 )
 
@@ -102,6 +103,12 @@ func verdict(t *testing.T, h *home, d *onetime.Definition, line int, says string
 	}
 	if no.Field != "definition" || line >= 0 && no.Line != line || !strings.Contains(no.Message, says) {
 		t.Errorf("got %v; want line %d and %q", no, line, says)
+	}
+	if no.Said != nil {
+		l := texts.Get("en")
+		if key := "check." + no.Said.Key; !l.Has(key) || strings.Contains(l.T(key, no.Said.Args...), "{") {
+			t.Errorf("%q is said to readers as %q", no.Message, l.T(key, no.Said.Args...))
+		}
 	}
 }
 

@@ -9,6 +9,15 @@ import (
 // didYouMean ends a message with the names that are most like a wrong one:
 // ": did you mean `lock.unlock`?", or nothing where none is like it.
 func didYouMean(wrong string, names []string) string {
+	like := alike(wrong, names)
+	if len(like) == 0 {
+		return ""
+	}
+	return ": did you mean `" + strings.Join(like, "` or `") + "`?"
+}
+
+// alike are the names that are most like a wrong one.
+func alike(wrong string, names []string) []string {
 	type candidate struct {
 		name     string
 		distance int
@@ -23,16 +32,13 @@ func didYouMean(wrong string, names []string) string {
 	slices.SortFunc(found, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.distance, b.distance), strings.Compare(a.name, b.name))
 	})
-	if len(found) == 0 {
-		return ""
-	}
 	var like []string
 	for _, c := range found[:min(3, len(found))] {
 		if c.distance == found[0].distance {
-			like = append(like, "`"+c.name+"`")
+			like = append(like, c.name)
 		}
 	}
-	return ": did you mean " + strings.Join(like, " or ") + "?"
+	return like
 }
 
 // distance is the number of letters to change, add, drop or swap with their

@@ -154,6 +154,32 @@ func TestCheckSaysWhatIsWrongAndWhere(t *testing.T) {
 	}
 }
 
+// The most frequent mistakes are said in the host's language, on the page, while
+// it is typed, and beside a link; programs read English.
+func TestMistakesInTheHostsLanguage(t *testing.T) {
+	w := newWorld(t)
+	w.actions()
+	w.home.Find(nil, &onetime.BadInput{Field: "definition", Line: 3, Message: "this home has no entity `lock.front_dor`: did you mean `lock.front_door`?",
+		Said: &onetime.Said{Key: "no_entity", Args: []any{"name", "lock.front_dor"}, Like: []string{"lock.front_door"}}})
+	const german = "In diesem Zuhause gibt es kein \u2068lock.front_dor\u2069. Meinten Sie \u2068lock.front_door\u2069?"
+	check := func(header ...string) string {
+		j := w.do(anna, "POST", "/api/actions/front_door/check", map[string]any{"definition": doorYAML}, header...).want(200).json()
+		return j["problem"].(map[string]any)["detail"].(string)
+	}
+	if got := check("Accept-Language", "de"); got != german {
+		t.Errorf("%q", got)
+	}
+	if got := check(); !strings.HasPrefix(got, "this home has no entity") {
+		t.Errorf("%q", got)
+	}
+	w.get(anna, "/action?name=front_door", "Accept-Language", "de").want(200).has("Zeile 3:", german)
+	w.get(anna, "/action?name=front_door").want(200).has("this home has no entity")
+	w.home.Find(nil, nil)
+	past := url.Values{"action": {"light"}, "uses": {"1"}, "until": {"custom"}, "to": {"2020-01-01T10:00"}}
+	w.do(anna, "POST", "/new", past, "Accept-Language", "de").want(http.StatusUnprocessableEntity).has("Diese Zeit ist vorbei.")
+	w.do(anna, "POST", "/new", past).want(http.StatusUnprocessableEntity).has("is in the past")
+}
+
 // Every state of the guest's page can be looked at before there is a link, and
 // nothing is pressed there.
 func TestLookingAsTheGuest(t *testing.T) {

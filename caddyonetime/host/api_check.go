@@ -47,7 +47,7 @@ func (r *request) checkAction() error {
 	case err == nil:
 		j.OK = true
 	case errors.As(err, &bad):
-		j.Problem = &mistakeJSON{Detail: bad.Message, Field: bad.Field, Line: bad.Line}
+		j.Problem = &mistakeJSON{Detail: mistakeText(r.lang(), bad), Field: bad.Field, Line: bad.Line}
 	case errors.Is(err, context.DeadlineExceeded) && r.Context().Err() == nil:
 		return onetime.ErrUnreachable
 	default:
@@ -57,6 +57,8 @@ func (r *request) checkAction() error {
 		j.Warnings = warnings
 	}
 	j.Kind, j.Confirm = r.svc.Describe(a)
+	// A page asks while its host writes: in the language of the page.
+	r.w.Header().Set("Vary", "Accept-Language")
 	return r.reply(http.StatusOK, j)
 }
 

@@ -151,7 +151,7 @@ func (r *request) check(d *actionView) {
 
 // mistake shows what is wrong, with the line it is in.
 func (d *actionView) mistake(l *words.Language, bad *onetime.BadInput) {
-	d.Error, d.Field, d.Line = bad.Message, bad.Field, bad.Line
+	d.Error, d.Field, d.Line = mistakeText(l, bad), bad.Field, bad.Line
 	if bad.Line > 0 {
 		lines := strings.Split(d.Definition, "\n")
 		if bad.Line <= len(lines) {
@@ -159,7 +159,30 @@ func (d *actionView) mistake(l *words.Language, bad *onetime.BadInput) {
 		}
 		return
 	}
-	d.Error = named(l, bad.Field, bad.Message)
+	d.Error = named(l, bad.Field, d.Error)
+}
+
+// mistakeText is what is wrong in the language of the page, where it has been
+// said in it.
+func mistakeText(l *words.Language, bad *onetime.BadInput) string {
+	key := ""
+	if bad.Said != nil {
+		key = "check." + bad.Said.Key
+	}
+	if bad.Said == nil || l.Tag() == "en" || !l.Has(key) {
+		return bad.Message // which may say a little more
+	}
+	args := slices.Clone(bad.Said.Args)
+	for i := 1; i < len(args); i += 2 {
+		if s, ok := args[i].(string); ok {
+			args[i] = isolate(s)
+		}
+	}
+	text := l.T(key, args...)
+	if like := bad.Said.Like; len(like) > 0 {
+		text += " " + l.T("check.like", "name", isolate(like[0]))
+	}
+	return text
 }
 
 // named puts what a field is called on pages before what is said about it.

@@ -356,7 +356,12 @@ func (r *request) mistake(l *words.Language, err error) (status int, field, text
 	}
 	switch p.Code {
 	case "bad_input":
-		text = named(l, p.Field, p.Detail)
+		text = p.Detail
+		var bad *onetime.BadInput
+		if errors.As(err, &bad) {
+			text = mistakeText(l, bad)
+		}
+		text = named(l, p.Field, text)
 	case "conflict", "home_unreachable":
 		text = l.T("host.problem." + p.Code)
 	case "no_public_url", "in_use":

@@ -16,7 +16,7 @@ import (
 )
 
 // keys finds the keys of messages in our own sources.
-var keys = regexp.MustCompile(`"((?:host|actions|pick|log|doctor|credentials)\.[a-z0-9_.]*)"`)
+var keys = regexp.MustCompile(`"((?:host|actions|pick|log|doctor|credentials|check)\.[a-z0-9_.]*)"`)
 
 // That other languages have what English has is a test of the words.
 func TestEveryMessageIsThere(t *testing.T) {

@@ -32,6 +32,17 @@ type BadInput struct {
 	Field   string // as in the API, "definition" for instance
 	Line    int    // in the definition, from 1; 0 where there is none
 	Message string // what is wrong and what to do about it
+
+	// Said is the message for people who read another language; nil where it
+	// has not been said in any.
+	Said *Said
+}
+
+// Said is a message as catalogues of languages have it.
+type Said struct {
+	Key  string
+	Args []any    // pairs of a placeholder's name and its value
+	Like []string // names that were perhaps meant
 }
 
 func (e *BadInput) Error() string {

@@ -32,7 +32,7 @@ func (s *Service) CreateToken(ctx context.Context, by Person, spec TokenSpec) (*
 	err := s.store.Update(func(tx Tx) error {
 		t.CreatedAt = s.now().UTC()
 		if t.Expires != nil && !t.CreatedAt.Before(*t.Expires) {
-			return &BadInput{Field: "expires", Message: "is in the past"}
+			return &BadInput{Field: "expires", Message: "is in the past", Said: &Said{Key: "past"}}
 		}
 		if err := t.check(tx); err != nil {
 			return err
