@@ -19,6 +19,7 @@ type home struct {
 	t           *testing.T
 	url         string
 	admin, user string // tokens
+	dir         string // its folder; empty: not known
 	client      *hassclient.Client
 }
 

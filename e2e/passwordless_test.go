@@ -27,7 +27,7 @@ import (
 )
 
 // ownHome starts a home of the test's own, with a changed configuration: change gets the
-// folder with its files.
+// folder with its files, of which the home has a copy.
 func ownHome(t *testing.T, change func(dir, port string)) (h *home, log func() string) {
 	t.Helper()
 	command := os.Getenv("HASS_HOME")
@@ -44,6 +44,7 @@ func ownHome(t *testing.T, change func(dir, port string)) (h *home, log func() s
 	_, port, _ := net.SplitHostPort(freeAddr(t))
 	change(filepath.Join(dir, "home", "config"), port)
 	folder := filepath.Join(dir, "run")
+	log = func() string { return string(must(os.ReadFile(filepath.Join(folder, "home.log")))) }
 	run := func(args ...string) (string, error) {
 		cmd := exec.Command(filepath.Join(dir, "home", "home"), args...)
 		cmd.Env = append(os.Environ(), "HOME_DIR="+folder, "HOME_PORT="+port)
@@ -57,17 +58,10 @@ func ownHome(t *testing.T, change func(dir, port string)) (h *home, log func() s
 		}
 	})
 	out, err := run("up")
-	log = func() string {
-		b, err := os.ReadFile(filepath.Join(folder, "home.log"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
-	}
 	if err != nil {
 		t.Fatalf("starting a home: %v", err)
 	}
-	h = &home{t: t}
+	h = &home{t: t, dir: folder}
 	for line := range strings.Lines(out) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
 		switch name {
@@ -411,12 +405,22 @@ func TestHomeAssistantWithoutPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	cookie := byCertificate("lodger")
-	first := open(cookie, "/").inside()
+	p = open(cookie, "/")
+	first := p.inside()
 	if first == lodger.User.ID || first == resident.ID {
 		t.Errorf("a new user is %s", first)
 	}
 	if second := open(cookie, "/").inside(); second != first {
 		t.Errorf("the second time %s, not %s", second, first)
+	}
+	// The new user's own cookie opens Home Assistant to the same one, too.
+	p.open(f.svc + "/")
+	p.seesWho("Lodger user")
+	p.open(f.ha + "/auth/jwt_cookie/return.css")
+	p.eval(`(localStorage.clear(), "")`)
+	p.open(f.ha + "/")
+	if third := p.inside(); third != first {
+		t.Errorf("by the new user's cookie %s, not %s", third, first)
 	}
 	list := h.residents()
 	if len(list) != before+2 {
@@ -429,6 +433,26 @@ func TestHomeAssistantWithoutPassword(t *testing.T) {
 	}
 	if text := s.file("caddy.log"); strings.Contains(text, cookie) {
 		t.Error("a cookie is in the log")
+	}
+
+	// Where the command does not work, Home Assistant's own page is there; and it hears of
+	// one failed login, not of one for each try.
+	failures := func() int { return strings.Count(log(), "failed to authenticate") }
+	if n := failures(); n != 0 {
+		t.Errorf("%d failed logins", n)
+	}
+	if err := os.WriteFile(filepath.Join(h.dir, "login.sh"), []byte("#!/bin/sh\nexit 1\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cookie = byCertificate("tablet")
+	for range 2 {
+		open(cookie, "/").loginPage()
+	}
+	if n := failures(); n != 1 {
+		t.Errorf("%d failed logins, not one", n)
+	}
+	if !strings.Contains(s.file("caddy.log"), "its command has not asked this Caddy") {
+		t.Error("Caddy's log does not say what may be wrong")
 	}
 }
 
