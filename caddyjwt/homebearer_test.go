@@ -33,7 +33,7 @@ func TestHomeTokensAsBearer(t *testing.T) {
 	for _, keys := range []string{"", "key file PEM\n"} {
 		t.Run(keys, func(t *testing.T) {
 			own := newEC(t, elliptic.P256())
-			guard := strings.ReplaceAll(keys, "PEM", tempPEM(t, own)) + "login HA\nhass_tokens\nallow roles user\ndeny username kid"
+			guard := strings.ReplaceAll(keys, "PEM", tempPEM(t, own)) + "login HA\nhass_tokens\nallow roles user\ndeny user kid"
 			h := newHouse(t, "", guard)
 			h.echo()
 			for _, c := range []struct{ token, want string }{
