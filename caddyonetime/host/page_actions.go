@@ -229,11 +229,7 @@ func (r *request) renderAction(status int, d *actionView) error {
 	d.Languages = languageChoices(d.Rows)
 	d.Rows = append(d.Rows, make([]translationRow, spareRows)...)
 	if !d.New {
-		var err error
-		if err = r.usedBy(l, d); err != nil {
-			return err
-		}
-		if d.Used, err = r.svc.LiveTokens(r.Context(), d.Name); err != nil {
+		if err := r.usedBy(l, d); err != nil {
 			return err
 		}
 	}
@@ -374,25 +370,19 @@ const draftName = "draft"
 const maxUsingLinks = 5
 
 // usedBy finds the live links that may run the action.
-func (r *request) usedBy(l *words.Language, d *actionView) error {
-	for after := ""; ; {
-		views, next, err := r.svc.Tokens(r.Context(), onetime.TokenQuery{After: after, Live: true, Limit: 1000})
-		if err != nil {
-			return err
-		}
-		for _, v := range views {
-			switch {
-			case !v.Token.Has(d.Name):
-			case len(d.UsedBy) == maxUsingLinks:
-				d.More++
-			default:
-				d.UsedBy = append(d.UsedBy, usingLink{ID: v.Token.ID, Name: nameOf(l, v.Token)})
-			}
-		}
-		if after = next; next == "" {
-			return nil
-		}
+func (r *request) usedBy(l *words.Language, d *actionView) (err error) {
+	if d.Used, err = r.svc.LiveTokens(r.Context(), d.Name); err != nil {
+		return err
 	}
+	views, _, err := r.svc.Tokens(r.Context(), onetime.TokenQuery{Live: true, Action: d.Name, Limit: maxUsingLinks})
+	if err != nil {
+		return err
+	}
+	for _, v := range views {
+		d.UsedBy = append(d.UsedBy, usingLink{ID: v.Token.ID, Name: nameOf(l, v.Token)})
+	}
+	d.More = max(0, d.Used-len(views))
+	return nil
 }
 
 // formText undoes what forms do to the ends of lines.
