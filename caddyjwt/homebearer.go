@@ -1,6 +1,7 @@
 package caddyjwt
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -91,6 +92,7 @@ func (h *HassJWT) readHomeToken(r *http.Request, v *visitor, token string) findi
 			f.err = a.why()
 			return f
 		}
+		h.homeBearer.meet(r.Context(), a)
 		who, err := h.resident(a)
 		if err == nil {
 			if why := h.homeBearer.users.judge(who.session, v.ip); why != nil {
@@ -108,6 +110,17 @@ func (h *HassJWT) readHomeToken(r *http.Request, v *visitor, token string) findi
 		h.homeBearer.tokens.forget(token, v.ip, a)
 	}
 	return f
+}
+
+// meet asks for the users anew where the home has vouched for one who is not among them yet.
+func (b *homeBearer) meet(ctx context.Context, a *homeAnswer) {
+	list := b.users.accounts.Load()
+	if list == nil || !list.asked.Before(a.asked) {
+		return
+	}
+	if _, known := list.byID[a.user.ID]; !known {
+		_, _ = b.users.freshAccounts(ctx) // without, rules by name deny
+	}
 }
 
 // resident says who a token of the home's is about.

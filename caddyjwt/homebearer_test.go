@@ -51,6 +51,9 @@ func TestHomeTokensAsBearer(t *testing.T) {
 			if r := h.bearer(tokens.Access); r.text != h.home.UserID("resident")+"|user|" {
 				t.Errorf("an access token: %d %q", r.StatusCode, r.text)
 			}
+			if r := h.bearer(h.home.AddUser(hasstest.User{Username: "new", Password: "x"})); r.StatusCode != 200 {
+				t.Errorf("somebody new: %d", r.StatusCode)
+			}
 			if r := h.bearer(h.home.AddUser(hasstest.User{Username: "kid", Password: "x"})); r.StatusCode != 403 {
 				t.Errorf("denied by name: %d", r.StatusCode)
 			}
@@ -60,7 +63,7 @@ func TestHomeTokensAsBearer(t *testing.T) {
 				t.Errorf("a wrong one: %d %v", r.StatusCode, r.Header)
 			}
 			// A good cookie counts then, and the service sees nothing of the token.
-			cookie := mint(t, own, claimsAt(now()))
+			cookie := mint(t, own, with(claimsAt(now()), map[string]any{"username": "anna"}))
 			if keys == "" {
 				cookie, _ = h.login("owner", ownerPass)
 			}

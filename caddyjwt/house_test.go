@@ -212,7 +212,7 @@ func (h *house) send(method, address, body string, fields ...string) reply {
 		r.Header.Add(name, value)
 	}
 	res, err := h.client.Do(r)
-	for try := 0; errors.Is(err, syscall.ECONNRESET) && try < 5; try++ {
+	for try := 0; (errors.Is(err, syscall.ECONNRESET) || method == "GET" && errors.Is(err, io.EOF)) && try < 5; try++ {
 		// Caddy ends connections that it has not accepted when it reloads.
 		r.Body = io.NopCloser(strings.NewReader(body))
 		res, err = h.client.Do(r)
