@@ -130,7 +130,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, hr *http.Request) {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions:
 		h.link(r)
 	default:
+		h.name(r)
 		h.methodNotAllowed(r, "GET, HEAD, POST, OPTIONS")
+	}
+}
+
+// name tells the log which link a request is about that nothing is done with.
+func (h *Handler) name(r *request) {
+	code, whole, shaped := onetime.Normalize(r.segment)
+	if !whole {
+		if code = r.segment; !onetime.ShapedForeign(code) {
+			if shaped {
+				r.trace("/-")
+			}
+			return
+		}
+	}
+	r.trace("/-")
+	service, err := h.cfg.Service(r.Context())
+	if err != nil {
+		return
+	}
+	if v, err := service.Open(r.Context(), code); err == nil {
+		r.trace("/" + v.Token.ID)
 	}
 }
 
@@ -219,6 +241,7 @@ func (h *Handler) link(r *request) {
 	}
 	r.trace("/-")
 	if r.Method == http.MethodOptions {
+		h.name(r)
 		options(r, "GET, HEAD, POST, OPTIONS")
 		return
 	}
