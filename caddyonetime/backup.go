@@ -69,7 +69,8 @@ func (a *App) Backup(ctx context.Context, w io.Writer) error {
 // runs. A file that is no whole backup changes nothing and is *onetime.BadInput.
 // Links with a limit wait afterwards until a host replenishes them, as uses that
 // were spent since the backup would have come back.
-func (a *App) Restore(ctx context.Context, r io.Reader) error {
+// The log says who did it.
+func (a *App) Restore(ctx context.Context, by onetime.Person, r io.Reader) error {
 	e, release, err := a.hold(ctx)
 	if err != nil {
 		return err
@@ -131,7 +132,6 @@ func (a *App) Restore(ctx context.Context, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	by := onetime.Person{ID: "command line", Name: "command line"}
 	if err := e.service.Restore(ctx, by, store, onetime.NewSigner(key)); err != nil {
 		return errors.Join(err, undo())
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -192,7 +193,7 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Fatalf("before: %d", status)
 	}
 	_, later := r.link("front_door", openFrontDoor, "Ian", 1)
-	if err := r.app().Restore(t.Context(), bytes.NewReader(backup.Bytes())); err != nil {
+	if err := r.app().Restore(t.Context(), onetime.Person{ID: "ben", Name: "Ben"}, bytes.NewReader(backup.Bytes())); err != nil {
 		t.Fatal(err)
 	}
 	check := func(when string) {
@@ -207,6 +208,10 @@ func TestBackupAndRestore(t *testing.T) {
 		}
 	}
 	check("restored")
+	entries, _, err := r.service().Log(t.Context(), onetime.LogQuery{Limit: 10})
+	if i := slices.IndexFunc(entries, func(e onetime.Entry) bool { return e.What == onetime.HappenedBackupLoaded }); err != nil || i < 0 || entries[i].By.Name != "Ben" {
+		t.Errorf("the log does not say who restored: %+v, %v", entries, err)
+	}
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +270,7 @@ func TestRestoreRefuses(t *testing.T) {
 		"another store":    archive(map[string]string{backupManifest: `{"format":1,"store":"other"}`, backupKey: key, backupStore: "x"}),
 		"a path in its id": archive(map[string]string{backupManifest: `{"format":1,"store":"../../x"}`, backupKey: key, backupStore: "x"}),
 	} {
-		if err := r.app().Restore(t.Context(), bytes.NewReader(b)); err == nil {
+		if err := r.app().Restore(t.Context(), onetime.Person{ID: "ben", Name: "Ben"}, bytes.NewReader(b)); err == nil {
 			t.Errorf("%s: taken", name)
 		}
 	}

@@ -171,7 +171,7 @@ func (a *Admin) restore(w http.ResponseWriter, r *http.Request) {
 	}
 	visitor, _ := commandLine(r)
 	a.log.Warn("a backup is being restored: it replaces all actions, links and the link key", "by", visitor.Name)
-	if err := app.Restore(r.Context(), r.Body); err != nil {
+	if err := app.Restore(r.Context(), visitor.Person, r.Body); err != nil {
 		writeError(w, err)
 		return
 	}

@@ -115,7 +115,9 @@ there now are replaced by those in the file, and the link key, too. The file is
 checked first; one that is not whole changes nothing.
 
 Links that work a limited number of times wait afterwards until the host lets
-them in again, because they may have been used since the backup was made.`,
+them in again, because they may have been used since the backup was made. Links
+that work any number of times work at once, also those that were switched off
+since then: look through them on the host's side.`,
 		Args: cobra.ExactArgs(1),
 	}
 	addAddressFlags(cmd)
@@ -148,7 +150,8 @@ them in again, because they may have been used since the backup was made.`,
 		if _, err := c.callBody(http.MethodPost, "/hass/restore", header, in); err != nil {
 			return err
 		}
-		fmt.Fprintln(cmd.OutOrStdout(), "Restored. Links with a limited number of uses wait until you let them in again, on the host's side.")
+		fmt.Fprintln(cmd.OutOrStdout(), "Restored. Links with a limited number of uses wait until you let them in again, on the host's side.\n"+
+			"Links that work any number of times work at once, also those that were switched off since the backup was made: look through them.")
 		return nil
 	}
 	return cmd

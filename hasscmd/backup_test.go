@@ -44,7 +44,7 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Fatal("a link opens the door of a store that has never seen it")
 	}
 	wantFailure(t, c.run("", "restore", file), "--yes")
-	if out := c.must("", "restore", file, "--yes"); !strings.Contains(out, "wait until you let them in again") {
+	if out := c.must("", "restore", file, "--yes"); !strings.Contains(out, "wait until you let them in again") || !strings.Contains(out, "switched off since the backup") {
 		t.Errorf("printed %q", out)
 	}
 	c.waitForHome()
