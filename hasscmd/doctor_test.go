@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -79,6 +80,9 @@ func TestDoctorWell(t *testing.T) {
 		if f := find(t, report, check); f.Level != doctor.OK {
 			t.Errorf("%s: %s %s", check, f.Level, f.Text)
 		}
+	}
+	if at := find(t, report, "dashboard").Subject; !regexp.MustCompile(`^localhost:\d+/host/$`).MatchString(at) {
+		t.Errorf("the dashboard is said to be at %s", at)
 	}
 	text := c.must("", "doctor")
 	if !strings.Contains(text, "ok    home.reachable default: "+c.home.URL()+" answers\n") {

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -175,7 +176,7 @@ func dashboardAt(at place, handler *caddyonetime.DashboardHandler) doctor.Dashbo
 		path = "/"
 	}
 	d := doctor.Dashboard{
-		Address:       host + path,
+		Address:       host + portOf(at.server) + path,
 		Authenticated: at.authenticated,
 		UserHeader:    headerOf(handler.User),
 		Ask: func(ctx context.Context, header http.Header) (*httptest.ResponseRecorder, error) {
@@ -183,6 +184,22 @@ func dashboardAt(at place, handler *caddyonetime.DashboardHandler) doctor.Dashbo
 		},
 	}
 	return d
+}
+
+// portOf is what an address of the server needs behind its host: ":8443", or
+// nothing where it is a browser's usual port.
+func portOf(server *caddyhttp.Server) string {
+	for _, listen := range server.Listen {
+		at, err := caddy.ParseNetworkAddress(listen)
+		if err != nil || at.IsUnixNetwork() || at.StartPort == 0 {
+			continue
+		}
+		if at.StartPort == caddyhttp.DefaultHTTPPort || at.StartPort == caddyhttp.DefaultHTTPSPort {
+			return ""
+		}
+		return ":" + strconv.Itoa(int(at.StartPort))
+	}
+	return ""
 }
 
 // headerOf is the request header that a placeholder reads, or "".
