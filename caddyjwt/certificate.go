@@ -336,7 +336,8 @@ func (c *certificates) find(leaf *x509.Certificate, users *accounts) (*certifica
 // named returns a user who may log in, by id or user name.
 func (l *accounts) named(s string) (account, error) {
 	a, ok := l.byID[s]
-	if !ok {
+	// A user name that looks like an id would be somebody's attempt to be another.
+	if !ok && !userID.MatchString(s) {
 		for _, b := range l.byID {
 			// Home Assistant compares user names so.
 			if b.Username != "" && strings.EqualFold(b.Username, strings.TrimSpace(s)) {
@@ -388,14 +389,14 @@ func (h *HassLogin) byCertificate(r *http.Request) (*certificateEntry, account, 
 
 // limits are the further claims of a token by certificate, and how long it can be renewed.
 func (e *certificateEntry) limits(session time.Duration, at time.Time) (claims map[string]any, until time.Duration) {
-	claims = maps.Clone(e.claims)
-	until = session
+	claims, until = maps.Clone(e.claims), session
 	if e.lifetime != 0 && e.lifetime < session {
 		until = e.lifetime
-		claims[claimSessionEnd] = at.Add(until).Unix()
 	}
-	if len(claims) > 0 {
+	if len(claims) > 0 || until < session {
 		claims[claimRestricted] = true
 	}
+	// Another hass_login, with another session, may renew it.
+	claims[claimSessionEnd] = at.Add(until).Unix()
 	return claims, until
 }

@@ -122,7 +122,7 @@ func newCertHouse(t *testing.T, a *authority, mode, words string) *certHouse {
 		}
 	}
 }
-`, c.certs, mode, pool, h.svc[strings.LastIndexByte(h.svc, ':')+1:], strings.ReplaceAll(words, "HA", h.ha))
+`, c.certs, mode, pool, h.svc[strings.LastIndexByte(h.svc, ':')+1:], strings.NewReplacer("CERTS", c.certs, "HA", h.ha).Replace(words))
 	h.load()
 	until(t, "the users are known", func() bool { return h.realm().accounts.Load() != nil })
 	until(t, "Caddy has a certificate of its own", func() bool {
@@ -261,6 +261,27 @@ func TestClientCertificateIsALogin(t *testing.T) {
 	// A place that is not allowed is refused before anything is looked at.
 	if r := c.get("/auth/jwt_cookie?redirect_url=https://evil.example/", &anna); r.StatusCode != http.StatusBadRequest || r.cookie() != "" {
 		t.Errorf("elsewhere: %d", r.StatusCode)
+	}
+}
+
+// On Home Assistant's own site, who has no certificate logs in as always.
+func TestClientCertificateWhereHomeAssistantIs(t *testing.T) {
+	a := newAuthority(t, "Hill Street")
+	cert, strange := a.issue("anna", nil), a.issue("carl", nil)
+	c := newCertHouse(t, a, "verify_if_given", "map cn anna owner\nlogin CERTS")
+	aim := "/auth/jwt_cookie?redirect_url=" + url.QueryEscape("/lovelace")
+	if r := c.get(aim, nil); r.StatusCode != http.StatusOK || !strings.Contains(r.text, `data-do="return"`) {
+		t.Errorf("none: %d", r.StatusCode)
+	}
+	if r := c.get(aim, &cert); r.StatusCode != http.StatusFound || r.Header.Get("Location") != c.certs+"/lovelace" || r.cookie() == "" {
+		t.Errorf("with one: %d %s", r.StatusCode, r.Header.Get("Location"))
+	}
+	if r := c.get(aim, &strange); r.StatusCode != http.StatusForbidden || !strings.Contains(r.text, `href="/"`) {
+		t.Errorf("with a strange one: %d", r.StatusCode)
+	}
+	// Without a page of their own to see it, people keep whatever login they have.
+	if r := c.get(aim, &cert, "Sec-Fetch-Site: cross-site", "Sec-Fetch-Dest: iframe", "Sec-Fetch-Mode: navigate"); r.cookie() != "" {
+		t.Errorf("in a frame: %d", r.StatusCode)
 	}
 }
 

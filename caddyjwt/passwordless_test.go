@@ -147,7 +147,7 @@ func TestPasswordlessLinksWhoLogsInByPassword(t *testing.T) {
 	if r := k.authorize("", nil); ours(r) {
 		t.Error("a stranger is let in")
 	}
-	cookie, tokens := k.login("resident", residentPass)
+	_, tokens := k.login("resident", residentPass)
 	k.linkedIn("resident")
 	id := k.home.UserID("resident")
 	k.mu.Lock()
@@ -155,7 +155,6 @@ func TestPasswordlessLinksWhoLogsInByPassword(t *testing.T) {
 		t.Errorf("linked by %d tokens, %d failed logins", len(k.linked), k.failed)
 	}
 	k.mu.Unlock()
-	_ = cookie
 	if log := k.logs(); strings.Contains(log, tokens.Access) || !strings.Contains(log, "without password from now on") {
 		t.Error("the log")
 	}
@@ -433,4 +432,35 @@ func (h *house) file(name string) string {
 		h.t.Fatal(err)
 	}
 	return string(b)
+}
+
+func TestPasswordlessCaddyfile(t *testing.T) {
+	for words, want := range map[string]string{
+		"passwordless x":                                                           "wrong argument count",
+		"passwordless\npasswordless":                                               "passwordless is given twice",
+		"passwordless {\ncreate\ncreate\n}":                                        "create is given twice",
+		"passwordless {\ncreate yes\n}":                                            "wrong argument count",
+		"passwordless {\nprovider\n}":                                              "wrong argument count",
+		"passwordless {\nprovider a\nprovider b\n}":                                "provider is given twice",
+		"passwordless {\ngroup system-admin\n}":                                    "unrecognized subdirective 'group'",
+		"passwordless {\nprovider a {\ncreate\n}\n}":                               "",
+		"client_certificate {\n}":                                                  "client_certificate needs `map",
+		"client_certificate x {\nmap cn a b\n}":                                    "wrong argument count",
+		"client_certificate {\nmap cn a b c d\n}":                                  "wrong argument count",
+		"client_certificate {\nmap cn a b\n}\nclient_certificate {\nmap cn a b\n}": "client_certificate is given twice",
+	} {
+		_, err := adapt(t, "x.test {\nhass_login {\n"+words+"\n}\n}")
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "Caddyfile:") {
+			t.Errorf("%q: %v, want %q", words, err, want)
+		}
+	}
+	for words, want := range map[string]string{
+		"passwordless": `"passwordless":{}`,
+		"passwordless {\ncreate\nprovider caddy\n}": `"passwordless":{"create":true,"provider":"caddy"}`,
+	} {
+		config, err := adapt(t, "x.test {\nhass_login {\n"+words+"\n}\n}")
+		if err != nil || !strings.Contains(string(config), want) {
+			t.Errorf("%q: %v %s", words, err, config)
+		}
+	}
 }
