@@ -52,12 +52,14 @@ const (
 //
 // Control characters in them are replaced by spaces; a role that contains one, or
 // a comma, is left out. The token is taken out of the request before it goes on.
-// The handler sets no header fields for the service: where you do, with
+// Without `identity` the handler sets no header fields for the service: where you do, with
 // `header_up`, what a client sent under that name is replaced.
 //
 // Without a good token, a page view in a browser is sent to the login with 302; in a frame there
 // is a page (401) with a link that opens in its own tab; everything else is
-// answered 401 with `WWW-Authenticate: Bearer`. A good token that the rules do not allow: 403.
+// answered 401 with `WWW-Authenticate: Bearer`. A good token that the rules do not allow: 403; a
+// browser's page view gets a page that says who one is and how to log in as somebody else, unless the
+// site has `handle_errors`.
 type HassJWT struct {
 	// The address of the site where people log in, which has `/auth/jwt_cookie`
 	// below it: normally Home Assistant's own, such as `https://ha.example.com`.

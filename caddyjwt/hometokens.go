@@ -154,14 +154,26 @@ func (t *homeTokens) key(token, ip string) tokenKey {
 }
 
 // known says whether a token was good lately, from wherever it came, so that it is no
-// guess. t.mu is held.
+// guess; unless it has been refused where it comes from now. t.mu is held.
 func (t *homeTokens) known(key tokenKey) bool {
+	if a := t.answers[key]; a != nil && a.wasRefused() {
+		return false
+	}
 	for _, local := range []bool{key.local, !key.local} {
 		if a := t.answers[tokenKey{key.mac, local}]; a != nil && a.wasGood() {
 			return true
 		}
 	}
 	return false
+}
+
+func (a *homeAnswer) wasRefused() bool {
+	select {
+	case <-a.done:
+		return errors.Is(a.err, errHomeRefuses)
+	default:
+		return false
+	}
 }
 
 // wasGood says whether the token was good lately.

@@ -243,3 +243,46 @@ func TestWhoMayOnlyComeFromTheLocalNetworkIsAskedForThere(t *testing.T) {
 	h.want("from afar, right after", kid, afar, errHomeRefuses)
 	h.want("at home again", kid, "192.168.1.6", nil)
 }
+
+// A token that may come from home only is no guess, but Home Assistant counts it as one.
+func TestKnownTokenIsCountedWhereItIsRefused(t *testing.T) {
+	h := newAskedHome(t)
+	kid := h.AddUser(hasstest.User{Username: "kid", Password: "x", LocalOnly: true})
+	for range 3 * limitTries {
+		h.want("at home", kid, "192.168.1.5", nil)
+		h.ask(kid, afar)
+		later(t, homeTokenKept)
+	}
+	h.want("from afar in the end", kid, afar, errHomeTries)
+	if n := h.asked.Load(); n > 3*limitTries+1+limitTries {
+		t.Errorf("asked %d times", n)
+	}
+	h.want("at home in the end", kid, "192.168.1.5", nil)
+}
+
+func TestLimiterCountsEachClientByItself(t *testing.T) {
+	var l limiter
+	for i := range limitTries + 1 {
+		if ok := l.allow(afar, noon.Add(time.Duration(i)*time.Second)); ok != (i < limitTries) {
+			t.Errorf("try %d: %t", i, ok)
+		}
+	}
+	if !l.allow("203.0.113.8", noon.Add(limitWindow-time.Second)) {
+		t.Error("another client has no try")
+	}
+	if !l.allow(afar, noon.Add(limitWindow)) {
+		t.Error("no try after the window")
+	}
+	for range limitTries - 1 {
+		l.allow("203.0.113.8", noon.Add(limitWindow))
+	}
+	if l.allow("203.0.113.8", noon.Add(limitWindow)) {
+		t.Error("somebody else's window ends this client's")
+	}
+	for i := range 2 * limitKept {
+		l.allow(fmt.Sprintf("10.%d.%d.1", i>>8, i&255), noon.Add(limitWindow))
+	}
+	if len(l.tries) > limitKept {
+		t.Errorf("%d clients are remembered", len(l.tries))
+	}
+}

@@ -1,6 +1,7 @@
 package caddyjwt
 
 import (
+	"maps"
 	"net/netip"
 	"sync"
 	"time"
@@ -20,8 +21,12 @@ type limiter struct {
 	window time.Duration // zero: limitWindow
 
 	mu    sync.Mutex
+	tries map[netip.Prefix]tries
+}
+
+type tries struct {
+	n     int
 	began time.Time
-	tries map[netip.Prefix]int
 }
 
 func clientPrefix(ip string) netip.Prefix {
@@ -46,14 +51,23 @@ func (l *limiter) allow(ip string, now time.Time) bool {
 	if window == 0 {
 		window = limitWindow
 	}
-	if l.tries == nil || now.Sub(l.began).Abs() >= window || len(l.tries) >= limitKept {
-		l.tries, l.began = make(map[netip.Prefix]int), now
+	over := func(_ netip.Prefix, t tries) bool { return now.Sub(t.began).Abs() >= window }
+	if len(l.tries) >= limitKept {
+		maps.DeleteFunc(l.tries, over)
+	}
+	if l.tries == nil || len(l.tries) >= limitKept {
+		l.tries = make(map[netip.Prefix]tries)
 	}
 	p := clientPrefix(ip)
-	if l.tries[p] >= limitTries {
+	t, counted := l.tries[p]
+	if !counted || over(p, t) {
+		t = tries{began: now}
+	}
+	if t.n >= limitTries {
 		return false
 	}
-	l.tries[p]++
+	t.n++
+	l.tries[p] = t
 	return true
 }
 
@@ -61,8 +75,10 @@ func (l *limiter) allow(ip string, now time.Time) bool {
 func (l *limiter) forgive(ip string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if p := clientPrefix(ip); l.tries[p] > 0 {
-		l.tries[p]--
+	p := clientPrefix(ip)
+	if t, counted := l.tries[p]; counted && t.n > 0 {
+		t.n--
+		l.tries[p] = t
 	}
 }
 
