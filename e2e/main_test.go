@@ -28,7 +28,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "caddy")
-	if os.Getenv("HASS_URL") != "" || required() {
+	if os.Getenv("HASS_URL") != "" || os.Getenv("HASS_HOME") != "" || required() {
 		args := []string{"build", "-o", binary}
 		if raced {
 			args = append(args, "-race")
