@@ -123,13 +123,13 @@ func (h *HassLogin) certificatePage(w http.ResponseWriter, r *http.Request, targ
 	status := http.StatusForbidden
 	switch {
 	case errors.Is(why, errNoCertificate):
-		p.Text = "cert.none"
+		p.Title, p.Text = "cert.none.title", "cert.none"
 	case errors.Is(why, errAfar):
 		p.Text = "why.afar"
 	case errors.Is(why, errCertDates):
 		p.Text = "cert.dates"
 	case errors.Is(why, errNoUsers), errors.Is(why, errNoKeys):
-		p.Text, status = "why.home", http.StatusServiceUnavailable
+		p.Title, p.Text, status = "cert.later.title", "why.home", http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "10")
 		h.logger.Warn("nobody can be let in by a client certificate now", zap.Error(why))
 	}

@@ -52,4 +52,6 @@ function goOn(entered) {
 	location.replace(to);
 }
 
+// It takes a moment. Whoever has to wait may rather type.
+setTimeout(() => { document.getElementById("link").hidden = false; }, 4000);
 enter().then(goOn, () => location.replace(again));
