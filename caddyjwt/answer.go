@@ -2,8 +2,6 @@ package caddyjwt
 
 import (
 	"errors"
-	"fmt"
-	"html/template"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -203,65 +201,19 @@ func (h *HassJWT) countRound(w http.ResponseWriter, v *visitor, where *url.URL) 
 	return rounds
 }
 
-var page = template.Must(template.New("page").Parse(`<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{{.Title}}</title>
-<h1>{{.Title}}</h1>
-<p>{{.Text}}</p>
-<p><a href="{{.Link}}"{{if .NewTab}} target="_blank" rel="noopener"{{end}}>{{.LinkText}}</a></p>
-</html>
-`))
-
-type pageData struct {
-	Title, Text, LinkText string
-	Link                  string
-	NewTab                bool
-}
-
 // framePage stands where a login page would be useless: within another page,
 // whose browser may not send it the cookie either.
 func (h *HassJWT) framePage(w http.ResponseWriter, r *http.Request, where *url.URL) error {
 	challengeHeader(w, false)
-	return writePage(w, r, "", pageData{
-		Title:    "Please log in",
-		Text:     "You are not logged in here, and a page within another cannot do it.",
-		Link:     where.String(),
-		LinkText: "Open it in its own tab",
-		NewTab:   true,
-	})
+	return guardPage{
+		Title: "frame.title", Text: "frame.text", Link: where.String(), LinkText: "frame.link", NewTab: true,
+	}.write(w, r, http.StatusUnauthorized)
 }
 
 // refusedPage ends a loop of redirects.
 func (h *HassJWT) refusedPage(w http.ResponseWriter, r *http.Request, login *url.URL) error {
 	challengeHeader(w, true)
-	return writePage(w, r, "; frame-ancestors 'none'", pageData{
-		Title:    "Your login is not accepted here",
-		Text:     "You are logged in, but this site does not accept it. Whoever looks after it finds the reason in its log.",
-		Link:     login.String(),
-		LinkText: "Log in again",
-	})
-}
-
-// writePage answers 401 with a small page that loads and runs nothing.
-func writePage(w http.ResponseWriter, r *http.Request, policy string, data pageData) error {
-	var b strings.Builder
-	if err := page.Execute(&b, data); err != nil {
-		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("page: %w", err))
-	}
-	header := w.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'"+policy)
-	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Length", strconv.Itoa(b.Len()))
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(http.StatusUnauthorized)
-	if r.Method == http.MethodHead {
-		return nil
-	}
-	_, err := w.Write([]byte(b.String()))
-	return err
+	return guardPage{
+		Title: "refused.title", Text: "refused.text", Link: login.String(), LinkText: "state.link",
+	}.write(w, r, http.StatusUnauthorized)
 }

@@ -1,20 +1,12 @@
 package caddyjwt
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
-	"fmt"
-	"html/template"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 )
 
 // forbid answers who is known, but not allowed here. A browser gets a page that says who
@@ -25,7 +17,7 @@ func (h *HassJWT) forbid(w http.ResponseWriter, r *http.Request, repl *caddy.Rep
 	if view == viewNone || hasErrorPages(r) {
 		return caddyhttp.Error(http.StatusForbidden, errNotAllowed)
 	}
-	p := forbiddenPage{Text: "forbidden.text", Who: nameFor(who), Detail: "forbidden.ask", NewTab: view == viewFrame}
+	p := guardPage{Title: "forbidden.title", Text: "forbidden.text", Who: nameFor(who), Detail: "forbidden.ask", NewTab: view == viewFrame}
 	if login := h.loginURL(externalURL(r), repl); login != nil {
 		if h.knowsLogin() {
 			login.Path += switchPath
@@ -40,10 +32,7 @@ func (h *HassJWT) forbid(w http.ResponseWriter, r *http.Request, repl *caddy.Rep
 		}
 		p.Link = login.String()
 	}
-	if err := p.write(w, r); err != nil {
-		h.logger.Debug("writing a page", zap.Error(err))
-	}
-	return nil
+	return p.write(w, r, http.StatusForbidden)
 }
 
 // knowsLogin says whether people log in at a hass_login, as far as its keys tell.
@@ -73,65 +62,4 @@ func nameFor(who *identity) string {
 		}
 	}
 	return ""
-}
-
-// forbiddenPage is a page at the service's own address, where no file of ours is: it
-// brings its style along. Its texts are keys of assets/words.json.
-type forbiddenPage struct {
-	Text, Who, Detail string
-	Link, LinkText    string
-	NewTab            bool
-}
-
-// forbiddenParts are the template, the style, and its hash for the policy.
-var forbiddenParts = sync.OnceValues(func() (*template.Template, [2]string) {
-	style, err := assets.ReadFile("assets/return.css")
-	if err != nil {
-		panic(err) // it is part of the program
-	}
-	sum := sha256.Sum256(style)
-	return template.Must(template.ParseFS(assets, "assets/forbidden.html")),
-		[2]string{string(style), "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"}
-})
-
-func (p forbiddenPage) write(w http.ResponseWriter, r *http.Request) error {
-	page, style := forbiddenParts()
-	all, _ := wordsOf()
-	lang := languageOf(r)
-	t := func(key string) string {
-		if s, ok := all[lang][key]; ok {
-			return s
-		}
-		return all[pageLanguages[0]][key]
-	}
-	data := struct {
-		forbiddenPage
-		Lang, Title string
-		Style       template.CSS
-	}{p, lang, t("forbidden.title"), template.CSS(style[0])} //nolint:gosec // our own file
-	data.Text, data.Detail, data.LinkText = t(p.Text), t(p.Detail), t(p.LinkText)
-	var b bytes.Buffer
-	if err := page.Execute(&b, data); err != nil {
-		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("page: %w", err))
-	}
-	policy := "default-src 'none'; style-src " + style[1] + "; base-uri 'none'; form-action 'none'"
-	if !p.NewTab {
-		policy += "; frame-ancestors 'none'"
-	}
-	header := w.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("Content-Security-Policy", policy)
-	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Length", strconv.Itoa(b.Len()))
-	header.Set("Content-Language", lang)
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Robots-Tag", "noindex")
-	header.Set("Vary", "Accept-Language, Sec-Fetch-Dest")
-	w.WriteHeader(http.StatusForbidden)
-	if r.Method == http.MethodHead {
-		return nil
-	}
-	_, err := w.Write(b.Bytes())
-	return err
 }

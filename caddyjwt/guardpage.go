@@ -1,0 +1,79 @@
+package caddyjwt
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// guardPage is a page at the service's own address, where no file of ours is: it
+// brings its style along. Its texts are keys of assets/words.json.
+type guardPage struct {
+	Title, Text, Detail string
+	Who                 string // not a key
+	Link, LinkText      string
+	NewTab              bool // the page is within another one
+}
+
+// guardParts are the template, the style, and its hash for the policy.
+var guardParts = sync.OnceValues(func() (*template.Template, [2]string) {
+	style, err := assets.ReadFile("assets/return.css")
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	sum := sha256.Sum256(style)
+	return template.Must(template.ParseFS(assets, "assets/guard.html")),
+		[2]string{string(style), "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"}
+})
+
+func (p guardPage) write(w http.ResponseWriter, r *http.Request, status int) error {
+	page, style := guardParts()
+	all, _ := wordsOf()
+	lang := languageOf(r)
+	t := func(key string) string {
+		if key == "" {
+			return ""
+		}
+		if s, ok := all[lang][key]; ok {
+			return s
+		}
+		return all[pageLanguages[0]][key]
+	}
+	data := struct {
+		guardPage
+		Lang  string
+		Style template.CSS
+	}{p, lang, template.CSS(style[0])} //nolint:gosec // our own file
+	data.Title, data.Text, data.Detail, data.LinkText = t(p.Title), t(p.Text), t(p.Detail), t(p.LinkText)
+	var b bytes.Buffer
+	if err := page.Execute(&b, data); err != nil {
+		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("page: %w", err))
+	}
+	policy := "default-src 'none'; style-src " + style[1] + "; base-uri 'none'; form-action 'none'"
+	if !p.NewTab {
+		policy += "; frame-ancestors 'none'"
+	}
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("Content-Security-Policy", policy)
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	header.Set("Content-Length", strconv.Itoa(b.Len()))
+	header.Set("Content-Language", lang)
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("X-Robots-Tag", "noindex")
+	header.Set("Vary", "Accept-Language, Sec-Fetch-Dest")
+	w.WriteHeader(status)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
