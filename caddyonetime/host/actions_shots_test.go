@@ -32,6 +32,20 @@ func actionScenes() []scene {
 			_, err := chromedp.Run(ctx, chromedp.Evaluate[any]("d=document.getElementById('definition');d.value='action: lock.unlock\\ntarget: [\\n';d.dispatchEvent(new Event('input'))"))
 			return err
 		}), wait(1200 * time.Millisecond)}},
+		{"action-languages", anna, func(w *world) string { w.busy(); w.translated(); return "/action?name=front_door" }, []step{
+			chromedp.Click(chromedp.CSS("#languages summary")), chromedp.Click(chromedp.CSS("#morelanguages")), wait(200 * time.Millisecond)}},
+		{"action-conflict", anna, func(w *world) string { w.busy(); w.translated(); return "/action?name=front_door" }, []step{
+			chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+				// As if another host had saved it since: the form has an older revision.
+				_, err := chromedp.Run(ctx, chromedp.Evaluate[any]("document.querySelector('#edit [name=revision]').value = 1"))
+				return err
+			}), press("#edit button[value=save]"), truly(`!!document.querySelector("[role=alert] details")`), chromedp.Click(chromedp.CSS("[role=alert] summary")), wait(200 * time.Millisecond)}},
+		{"look-languages", anna, func(w *world) string {
+			w.busy()
+			w.pickable()
+			w.translated()
+			return "/look?name=front_door&lang=de&state=ask"
+		}, []step{wait(500 * time.Millisecond)}},
 		{"look", anna, func(w *world) string { w.busy(); w.pickable(); return "/look?name=front_door" }, []step{wait(500 * time.Millisecond)}},
 		{"look-done", anna, func(w *world) string { w.busy(); w.pickable(); return "/look?name=front_door&state=failed" }, []step{wait(500 * time.Millisecond)}},
 		{"log", anna, func(w *world) string { w.busy(); return "/log" }, nil},
@@ -53,4 +67,12 @@ func actionScenes() []scene {
 			return "/doctor"
 		}, nil},
 	}
+}
+
+// translated is the door in other languages, saved for the second time.
+func (w *world) translated() {
+	w.t.Helper()
+	w.do(anna, "PUT", "/api/actions/front_door", map[string]any{"title": "Open the front door", "definition": doorYAML, "translations": map[string]any{
+		"de": map[string]string{"title": "Haustür öffnen", "done": "Fest drücken, die Tür klemmt."}, "ar": map[string]string{"title": "افتح الباب الأمامي"},
+	}}).want(200)
 }

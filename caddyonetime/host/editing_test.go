@@ -36,7 +36,7 @@ func TestOtherLanguagesByForms(t *testing.T) {
 	w := newWorld(t)
 	w.pickable()
 	w.actions()
-	w.get(anna, "/action?name=front_door").want(200).has("In other languages", `name="t.lang"`, `<option value="de" lang="de">Deutsch</option>`)
+	w.get(anna, "/action?name=front_door").want(200).has("In other languages", `name="t.lang"`, `<option value="de">Deutsch`)
 	f := w.editForm("front_door")
 	addRows(f, []translationRow{{"de", "Haustür <öffnen>", "Fest drücken."}, {"", "", ""}, {"fr", "", ""}, {"fi", "Avaa ovi", ""}})
 	w.do(anna, "POST", "/action", f).want(http.StatusSeeOther)
@@ -44,7 +44,7 @@ func TestOtherLanguagesByForms(t *testing.T) {
 	if len(a.Translations) != 2 || a.Translations["de"] != (onetime.Translation{Title: "Haustür <öffnen>", Done: "Fest drücken."}) || a.Translations["fi"].Title != "Avaa ovi" {
 		t.Fatalf("%v", a.Translations)
 	}
-	w.get(anna, "/action?name=front_door").want(200).has("<bdi>Deutsch</bdi>, <bdi>Suomi</bdi>", `value="Haustür &lt;öffnen&gt;"`, `<option value="de" lang="de" selected>`)
+	w.get(anna, "/action?name=front_door").want(200).has("<bdi>Deutsch</bdi>, <bdi>Suomi</bdi>", `value="Haustür &lt;öffnen&gt;"`, `<legend><bdi>Deutsch</bdi></legend><input type="hidden" name="t.lang" value="de">`)
 
 	// What is wrong is said beside what was written.
 	for _, c := range []struct {
@@ -66,7 +66,7 @@ func TestOtherLanguagesByForms(t *testing.T) {
 	// A language nobody has drawn a page in is kept by the form, too.
 	w.do(anna, "PUT", "/api/actions/front_door", map[string]any{"title": "Open the front door", "definition": doorYAML,
 		"translations": map[string]any{"de": map[string]string{"title": "Tür auf"}, "ca": map[string]string{"title": "Obrir"}}}).want(200)
-	w.get(anna, "/action?name=front_door").want(200).has(`<option value="ca" lang="ca" selected>ca</option>`)
+	w.get(anna, "/action?name=front_door").want(200).has(`<legend><bdi>ca</bdi></legend>`)
 	w.do(anna, "POST", "/action", w.editForm("front_door")).want(http.StatusSeeOther)
 	if a, _ = w.svc.Action(t.Context(), "front_door"); len(a.Translations) != 2 {
 		t.Errorf("%v", a.Translations)
@@ -75,6 +75,7 @@ func TestOtherLanguagesByForms(t *testing.T) {
 	// As the guest sees it, in each of them, saved or not.
 	w.get(anna, "/look?name=front_door").want(200).has(`<bdi>English</bdi>`, `<bdi>Deutsch</bdi>`, `<bdi>ca</bdi>`)
 	w.get(anna, "/look?name=light").want(200).lacks("Deutsch")
+	w.get(anna, "/look?name=front_door&lang=de", "Accept-Language", "de").want(200).has(`aria-current="true"><bdi>Deutsch</bdi>`)
 	w.get(anna, "/preview?name=front_door").want(200).has("Open the front door").lacks("Tür auf")
 	w.get(anna, "/preview?name=front_door", "Accept-Language", "de").want(200).has("Tür auf")
 	w.get(anna, "/preview?name=front_door&lang=de").want(200).has("Tür auf", `lang="de"`)

@@ -85,13 +85,16 @@ func lookLanguages(l *words.Language, a *onetime.Action, v url.Values) []lookSta
 	if len(a.Translations) == 0 {
 		return nil
 	}
-	to := maps.Clone(v)
+	to, asked := maps.Clone(v), v.Get("lang")
+	if asked == l.Tag() {
+		asked = ""
+	}
 	at := func(tag, name string) lookState {
 		to.Del("lang")
 		if tag != "" {
 			to.Set("lang", tag)
 		}
-		return lookState{Address: "look?" + to.Encode(), Label: name, Current: tag == v.Get("lang")}
+		return lookState{Address: "look?" + to.Encode(), Label: name, Current: tag == asked}
 	}
 	list := []lookState{at("", l.Name())}
 	for _, tag := range a.Languages() {

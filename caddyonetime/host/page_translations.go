@@ -1,7 +1,6 @@
 package host
 
 import (
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,8 +13,8 @@ import (
 // each language there is, and some that wait for one.
 type translationRow struct{ Tag, Title, Done string }
 
-// Name is what the row's language is called.
-func (t translationRow) Name() string { return words.NameOf(t.Tag) }
+// NameOf is what the language of a tag is called.
+func (page) NameOf(tag string) string { return words.NameOf(tag) }
 
 // spareRows is how many languages can be added at once where no script adds
 // more rows.
@@ -76,22 +75,14 @@ func addRows(v url.Values, rows []translationRow) {
 // languageChoice is a language that texts can be written in.
 type languageChoice struct{ Tag, Name string }
 
-// languageChoices are the languages that pages are in, and those that the rows
-// have beside them, by name.
+// languageChoices are the languages that pages are in and no row is, by name.
 func languageChoices(rows []translationRow) []languageChoice {
-	all := make(map[string]string)
+	var choices []languageChoice
 	for _, l := range words.All() {
-		all[l.Tag()] = l.Name()
-	}
-	for _, row := range rows {
-		if row.Tag != "" {
-			all[row.Tag] = words.NameOf(row.Tag)
+		if !slices.ContainsFunc(rows, func(row translationRow) bool { return row.Tag == l.Tag() }) {
+			choices = append(choices, languageChoice{Tag: l.Tag(), Name: l.Name()})
 		}
 	}
-	choices := make([]languageChoice, 0, len(all))
-	for _, tag := range slices.Sorted(maps.Keys(all)) {
-		choices = append(choices, languageChoice{Tag: tag, Name: all[tag]})
-	}
-	slices.SortStableFunc(choices, func(a, b languageChoice) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(choices, func(a, b languageChoice) int { return strings.Compare(a.Name, b.Name) })
 	return choices
 }

@@ -1,6 +1,7 @@
 package onetime_test
 
 import (
+	"bytes"
 	"errors"
 	"maps"
 	"slices"
@@ -42,6 +43,19 @@ func TestTranslations(t *testing.T) {
 	}
 	if kept.Title != "Open the gate" || kept.Done != "Push." {
 		t.Error("reading it in another language has changed it")
+	}
+
+	// A backup has them, too.
+	var backup bytes.Buffer
+	if err := w.Backup(t.Context(), &backup); err != nil {
+		t.Fatal(err)
+	}
+	w.action("gate", lightYAML)
+	if err := w.Restore(t.Context(), anna, &backup, onetime.NewSigner(key)); err != nil {
+		t.Fatal(err)
+	}
+	if back, err := w.Action(t.Context(), "gate"); err != nil || !maps.Equal(back.Translations, want) {
+		t.Errorf("restored: %v, %v", back.Translations, err)
 	}
 
 	many := make(map[string]onetime.Translation)
