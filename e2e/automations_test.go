@@ -51,6 +51,18 @@ func documented(t *testing.T, keys string) (caddyfile string, files map[string]s
 		}
 		files[name] = block
 	}
+	// Whole automations, as Home Assistant's editor shows them.
+	var automations strings.Builder
+	for _, block := range fenced(t, "home-assistant.md", "yaml") {
+		if !strings.HasPrefix(block, "alias:") {
+			continue
+		}
+		block = strings.ReplaceAll(block, "light.hall", "light.bed_light")
+		// By day, too.
+		block = regexp.MustCompile(`conditions:\n(  .*\n)+`).ReplaceAllString(block, "")
+		automations.WriteString("  - " + strings.ReplaceAll(strings.TrimSpace(block), "\n", "\n    ") + "\n")
+	}
+	files["automations.yaml"] = "automation:\n" + automations.String()
 	if len(files) < 6 || files["secrets.yaml"] == "" {
 		t.Fatalf("the page has only %d blocks that this finds", len(files))
 	}
@@ -215,6 +227,12 @@ func TestAutomationsAsDocumented(t *testing.T) {
 		a := s.api("POST", "/api/tokens", object{"actions": []string{"front_door"}}).is(t, 201)
 		s.linkOf(a).press("").is(t, 200, "done")
 		h.awaitState("light.bed_light", "on")
+		revoked := s.linkOf(s.api("POST", "/api/tokens", object{"actions": []string{"front_door"}, "guest": "Eve"}).is(t, 201))
+		s.api("DELETE", "/api/tokens/"+revoked.id, nil).is(t, 204)
+		revoked.press("").is(t, 410)
+		eventually(t, 20*time.Second, "the host is told of the old link", func() bool {
+			return calls.count("Eve tried a link that was switched off.") == 1
+		})
 	})
 
 	t.Run("on a phone", func(t *testing.T) {
