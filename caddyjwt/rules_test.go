@@ -71,3 +71,25 @@ func TestRulesByWhatTheHomeKnows(t *testing.T) {
 		t.Errorf("minted: %v", claims)
 	}
 }
+
+func TestThreat20_WhoMayDoLessIsOut(t *testing.T) {
+	users, admins, readers := []string{"system-users"}, []string{"system-admin"}, []string{"system-read-only"}
+	for _, c := range []struct {
+		name          string
+		before, after account
+		out           bool
+	}{
+		{"an administrator no more", account{Active: true, Groups: admins}, account{Active: true, Groups: users}, true},
+		{"only to read", account{Active: true, Groups: users}, account{Active: true, Groups: readers}, true},
+		{"promoted", account{Active: true, Groups: users}, account{Active: true, Groups: admins}, false},
+		{"promoted from reading", account{Active: true, Groups: readers}, account{Active: true, Groups: users}, false},
+		{"another name", account{Active: true, Groups: users, Username: "a"}, account{Active: true, Groups: users, Username: "b"}, false},
+		{"deactivated", account{Active: true, Groups: users}, account{Groups: users}, true},
+		{"activated", account{Groups: users}, account{Active: true, Groups: users}, false},
+	} {
+		list := func(a account) *accounts { return &accounts{byID: map[string]account{"x": a}} }
+		if out := len(whoIsOut(list(c.before), list(c.after))) > 0; out != c.out {
+			t.Errorf("%s: out is %t, want %t", c.name, out, c.out)
+		}
+	}
+}
