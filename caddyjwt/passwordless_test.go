@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
@@ -412,6 +413,29 @@ func TestTheShippedCommand(t *testing.T) {
 	}
 	if out, ok := run("*", "x", say(200, yes)); ok || out != "" {
 		t.Errorf("a pattern for a name: %q", out)
+	}
+
+	// On https only with a certificate that is trusted.
+	server := httptest.NewTLSServer(say(200, yes))
+	defer server.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		more []string
+		ok   bool
+	}{{nil, false}, {[]string{"--cacert", ca}, true}} {
+		cmd := exec.Command("/bin/sh", append([]string{"../docs/home-assistant/caddy-login.sh", server.URL}, c.more...)...)
+		cmd.Env = []string{"username=anna", "password=x"}
+		if out, err := cmd.Output(); (err == nil) != c.ok || (string(out) == yes) != c.ok {
+			t.Errorf("on https with %v: %v %q", c.more, err, out)
+		}
+	}
+	cmd := exec.Command("/bin/sh", "../docs/home-assistant/caddy-login.sh")
+	cmd.Env = []string{"username=anna", "password=x"}
+	if err := cmd.Run(); err == nil {
+		t.Error("without an address")
 	}
 }
 
