@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -141,4 +142,28 @@ func TestNotifyDefaultAndOff(t *testing.T) {
 	if n := calls.count("notif"); n != 0 {
 		t.Errorf("%d notifications, though there are to be none", n)
 	}
+}
+
+// What is fired in the home is heard again after it was restarted, each event once.
+func TestEventsAfterARestartOfTheHome(t *testing.T) {
+	h := realHome(t)
+	s := start(t, h)
+	wait := h.restart()
+	wait()
+	refused := h.listen("caddy_hass_token_refused")
+	tries := 0
+	eventually(t, 60*time.Second, "events are heard again", func() bool {
+		tries++
+		if err := h.client.FireEvent(h.within(15*time.Second), "caddy_hass_create_token", object{"request_id": fmt.Sprintf("try %d.", tries)}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Millisecond) // between one try and the next
+		return refused.count("try "+fmt.Sprint(tries)+".") > 0
+	})
+	for n := 1; n <= tries; n++ {
+		if got := refused.count(fmt.Sprintf("try %d.", n)); got > 1 {
+			t.Errorf("try %d was answered %d times", n, got)
+		}
+	}
+	s.stop()
 }
