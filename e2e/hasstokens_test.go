@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,4 +136,73 @@ func TestComeBackAsSomebodyElse(t *testing.T) {
 	p.homeLogin("owner", "owner-pass-1")
 	p.at(f.svc + "/d/1")
 	p.seesWho("Owner admin,user")
+}
+
+// accessToken logs in at the home itself and returns an access token of half an hour.
+func (h *home) accessToken(name, password string) string {
+	h.t.Helper()
+	ask := func(path, kind, body string) map[string]any {
+		h.t.Helper()
+		res := must(http.Post(h.url+path, kind, strings.NewReader(body)))
+		defer res.Body.Close()
+		var answer map[string]any
+		if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+			h.t.Fatalf("%s: %d %v", path, res.StatusCode, err)
+		}
+		return answer
+	}
+	id := h.url + "/"
+	flow := ask("/auth/login_flow", "application/json", `{"client_id":"`+id+`","handler":["homeassistant",null],"redirect_uri":"`+id+`"}`)
+	done := ask("/auth/login_flow/"+fmt.Sprint(flow["flow_id"]), "application/json", `{"client_id":"`+id+`","username":"`+name+`","password":"`+password+`"}`)
+	tokens := ask("/auth/token", "application/x-www-form-urlencoded", url.Values{
+		"grant_type": {"authorization_code"}, "client_id": {id}, "code": {fmt.Sprint(done["result"])},
+	}.Encode())
+	token, _ := tokens["access_token"].(string)
+	if token == "" {
+		h.t.Fatalf("no access token: %v", tokens)
+	}
+	return token
+}
+
+// Who may only log in from the local network gets nowhere from afar, with the token of a login either; and
+// is out at once when deactivated.
+func TestHomesOwnTokensOfALocalUser(t *testing.T) {
+	h := realHome(t)
+	s := newServer(t, h)
+	f := withLogin(t, s, "http")
+	tokensAt(s)
+	s.homes += "\nservers 127.0.0.1" + f.svc[strings.LastIndexByte(f.svc, ':'):] + " {\nprotocols h1\ntrusted_proxies static 127.0.0.1\n}\n"
+	s.start()
+	s.awaitHome()
+	var made struct {
+		User struct {
+			ID string `json:"id"`
+		} `json:"user"`
+	}
+	ask := func(typ string, fields map[string]any, out any) {
+		t.Helper()
+		if err := h.client.Query(h.within(15*time.Second), typ, fields, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := fmt.Sprintf("kid%d", time.Now().UnixNano())
+	ask("config/auth/create", map[string]any{"name": name, "group_ids": []string{"system-users"}, "local_only": true}, &made)
+	t.Cleanup(func() {
+		_ = h.client.Query(h.within(15*time.Second), "config/auth/delete", map[string]any{"user_id": made.User.ID}, nil)
+	})
+	ask("config/auth_provider/homeassistant/create", map[string]any{"user_id": made.User.ID, "username": name, "password": "pass-1-of-kid"}, nil)
+	token := h.accessToken(name, "pass-1-of-kid")
+	for range 2 {
+		if status, text := f.bearer(t, token, "X-Forwarded-For", "192.168.1.77"); status != 200 || !strings.Contains(text, name+" user") {
+			t.Errorf("at home: %d %s", status, text)
+		}
+		if status, _ := f.bearer(t, token, "X-Forwarded-For", "203.0.113.77"); status != 401 {
+			t.Errorf("from afar: %d", status)
+		}
+	}
+	ask("config/auth/update", map[string]any{"user_id": made.User.ID, "is_active": false}, nil)
+	eventually(t, 5*time.Second, "out", func() bool {
+		status, _ := f.bearer(t, token, "X-Forwarded-For", "192.168.1.77")
+		return status == 401
+	})
 }
