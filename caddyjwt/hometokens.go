@@ -207,22 +207,19 @@ func (t *homeTokens) whose(ctx context.Context, token, ip string, header http.He
 	t.mu.Lock()
 	a := t.answers[key]
 	if a == nil || a.over() {
-		q := homeQuestion{key: key, token: token, header: header, undo: func() {}}
+		q := homeQuestion{key: key, token: token, header: header, known: t.known(key)}
 		if a != nil && a.wasGood() {
 			q.before = a
 		}
-		if q.wrong = t.limiterFor(ip); !t.known(key) {
-			if !q.wrong.allow(ip, now()) {
-				t.mu.Unlock()
-				return &homeAnswer{err: errHomeTries}
-			}
-			q.undo = func() { q.wrong.forgive(ip) }
+		if q.wrong = t.limiterFor(ip); !q.known && !q.wrong.allow(ip, now()) {
+			t.mu.Unlock()
+			return &homeAnswer{err: errHomeTries}
 		}
 		select {
 		case t.open <- struct{}{}:
 		default:
 			t.mu.Unlock()
-			q.undo()
+			q.undo(ip)
 			return &homeAnswer{err: errHomeSilent, cause: errors.New("too many questions at once")}
 		}
 		a = &homeAnswer{done: make(chan struct{}), asked: now(), expires: expires}
@@ -265,8 +262,15 @@ type homeQuestion struct {
 	token  string
 	header http.Header
 	before *homeAnswer // what it said before, if that was good
+	known  bool        // it is no guess, and has not been counted
 	wrong  *limiter
-	undo   func() // the token was not a wrong one
+}
+
+// undo is for a question that has not been a wrong login.
+func (q homeQuestion) undo(ip string) {
+	if !q.known {
+		q.wrong.forgive(ip)
+	}
 }
 
 func (t *homeTokens) ask(ctx context.Context, q homeQuestion, a *homeAnswer, ip string) {
@@ -290,13 +294,16 @@ func (t *homeTokens) ask(ctx context.Context, q homeQuestion, a *homeAnswer, ip 
 		return
 	case errors.Is(err, hassclient.ErrRefused):
 		a.err = errHomeRefuses
+		if q.known {
+			q.wrong.allow(ip, now()) // Home Assistant has counted it
+		}
 		return
 	case errors.As(err, &status) && status.Status == http.StatusForbidden:
 		// It has banned this client. Of the token it has said nothing.
 		a.err = errHomeRefuses
 	default:
 		a.err, a.cause = errHomeSilent, err
-		q.undo()
+		q.undo(ip)
 	}
 	// The next one asks again, and a token that was good before is still no guess.
 	if t.answers[q.key] == a {

@@ -260,6 +260,22 @@ func TestKnownTokenIsCountedWhereItIsRefused(t *testing.T) {
 	h.want("at home in the end", kid, "192.168.1.5", nil)
 }
 
+// What was good and is revoked counts at Home Assistant like a guess.
+func TestRevokedTokenIsCounted(t *testing.T) {
+	h := newAskedHome(t)
+	h.want("good", h.UserToken(), afar, nil)
+	h.RevokeToken(h.UserToken())
+	later(t, homeTokenKept)
+	h.want("revoked", h.UserToken(), afar, errHomeRefuses)
+	before := h.asked.Load()
+	for i := range 2 * limitTries {
+		h.ask(wrongToken(t, i), afar)
+	}
+	if n := h.asked.Load() - before; n != limitTries-1 {
+		t.Errorf("asked about %d more, want %d", n, limitTries-1)
+	}
+}
+
 func TestLimiterCountsEachClientByItself(t *testing.T) {
 	var l limiter
 	for i := range limitTries + 1 {
