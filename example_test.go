@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/certmagic"
 
 	_ "github.com/caddy-hass/caddy-hass"
+	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
 func adapt(t *testing.T, name, text string) []byte {
@@ -197,8 +198,8 @@ func TestHassLogSnippetHidesLinks(t *testing.T) {
 	admin off
 	persist_config off
 	skip_install_trust
-	http_port %[3]d
-	https_port %[4]d
+	http_port %[3]s
+	https_port %[4]s
 	storage file_system %[2]s/storage
 	log {
 		output file %[2]s/caddy.log
@@ -222,7 +223,7 @@ guests.localhost {
 	}
 	hass_onetime
 }
-http://127.0.0.1:%[5]d {
+http://127.0.0.1:%[5]s {
 	log {
 		output file %[2]s/access.log
 		%[6]s
@@ -248,17 +249,17 @@ http://127.0.0.1:%[5]d {
 			}
 			for _, code := range codes {
 				for _, at := range []string{
-					fmt.Sprintf("http://127.0.0.1:%d/%s", http1, code),
-					fmt.Sprintf("http://127.0.0.1:%d/?token=%s", http1, code),
-					fmt.Sprintf("http://127.0.0.1:%d/old/%s", plain, code),
-					fmt.Sprintf("http://127.0.0.1:%d/deep/%s", plain, code),
-					fmt.Sprintf("http://127.0.0.1:%d/%s?token=%s", plain, code, code),
+					fmt.Sprintf("http://127.0.0.1:%s/%s", http1, code),
+					fmt.Sprintf("http://127.0.0.1:%s/?token=%s", http1, code),
+					fmt.Sprintf("http://127.0.0.1:%s/old/%s", plain, code),
+					fmt.Sprintf("http://127.0.0.1:%s/deep/%s", plain, code),
+					fmt.Sprintf("http://127.0.0.1:%s/%s?token=%s", plain, code, code),
 				} {
 					req, err := http.NewRequest(http.MethodGet, at, nil)
 					if err != nil {
 						t.Fatal(err)
 					}
-					if strings.Contains(at, fmt.Sprint(http1)) {
+					if strings.Contains(at, http1) {
 						req.Host = "guests.localhost"
 					}
 					req.Header.Set("Referer", "https://guests.localhost/"+code)
@@ -305,14 +306,10 @@ func load(t *testing.T, caddyfile string) {
 	t.Cleanup(func() { _ = caddy.Stop() })
 }
 
-func freePort(t *testing.T) int {
+func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
+	_, port, _ := net.SplitHostPort(freeport.Addr(t))
+	return port
 }
 
 var tempDir string // for all tests

@@ -24,6 +24,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
 // adapt returns the JSON of a Caddyfile.
@@ -44,21 +46,10 @@ type site struct {
 	last *http.Request // as the service got it
 }
 
-// freeAddr returns an address on loopback that nobody listens on.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // startCaddy runs a Caddyfile's site in which ADDR, SERVICE stand for the addresses.
 func startCaddy(t testing.TB, options, body string) (s *site, reload func()) {
 	t.Helper()
-	s = &site{addr: freeAddr(t), logFile: filepath.Join(t.TempDir(), "caddy.log")}
+	s = &site{addr: freeport.Addr(t), logFile: filepath.Join(t.TempDir(), "caddy.log")}
 	s.url = "http://" + s.addr
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body) // the trailers come after it

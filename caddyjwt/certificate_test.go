@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/caddy-hass/caddy-hass/hassclient/hasstest"
+	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
 // authority issues certificates.
@@ -95,7 +96,7 @@ type certHouse struct {
 func newCertHouse(t *testing.T, a *authority, mode, words string) *certHouse {
 	t.Helper()
 	h := newHouse(t, "domain house.test", "")
-	c := &certHouse{house: h, addr: freeAddr(t)}
+	c := &certHouse{house: h, addr: freeport.Addr(t)}
 	_, port, _ := net.SplitHostPort(c.addr)
 	c.certs = "https://certs.house.test:" + port
 	ca := filepath.Join(h.dir, "clients.pem")

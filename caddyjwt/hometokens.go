@@ -45,9 +45,9 @@ const (
 
 // Why a token of the home's is refused. The texts go to the log.
 var (
-	errHomeRefuses = errors.New("Home Assistant does not take it")
+	errHomeRefuses = errors.New("not taken by Home Assistant")
 	errHomeTries   = errors.New("too many wrong tokens came from this client: Home Assistant is not asked about another for an hour, or until a reload")
-	errHomeSilent  = errors.New("Home Assistant could not be asked about it")
+	errHomeSilent  = errors.New("no answer about it from Home Assistant")
 )
 
 // homeTokenPool holds one homeTokens per home, shared by all handlers and over reloads.

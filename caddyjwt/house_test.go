@@ -27,6 +27,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/caddy-hass/caddy-hass/hassclient/hasstest"
+	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
 // house is a home in memory behind a Caddy within this process: ha.house.test is Home
@@ -53,7 +54,7 @@ const (
 
 // newHouse starts it. login and guard are the words within hass_login and hass_jwt.
 func newHouse(t *testing.T, login, guard string) *house {
-	h := &house{t: t, home: hasstest.New(hasstest.WithTrustedProxies(netip.MustParsePrefix("127.0.0.0/8"))), dir: t.TempDir(), addr: freeAddr(t)}
+	h := &house{t: t, home: hasstest.New(hasstest.WithTrustedProxies(netip.MustParsePrefix("127.0.0.0/8"))), dir: t.TempDir(), addr: freeport.Addr(t)}
 	t.Cleanup(h.home.Close)
 	_, port, _ := net.SplitHostPort(h.addr)
 	h.ha, h.svc = "http://ha.house.test:"+port, "http://svc.house.test:"+port

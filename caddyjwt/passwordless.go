@@ -190,7 +190,7 @@ func ownAuthorize(r *http.Request) bool {
 	return isOrigin(query.Get("client_id"), own) && (kind == "" || kind == "code")
 }
 
-var errNotLinked = errors.New("Home Assistant does not know yet that they log in so; it is told when they next log in by password")
+var errNotLinked = errors.New("not linked yet: Home Assistant is told when they next log in by password")
 
 // entrant returns the user of a session who may log in to Home Assistant by it, and by
 // what user name.

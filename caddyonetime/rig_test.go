@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 	"github.com/caddy-hass/caddy-hass/hassclient/hasstest"
+	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
 // rig is a Caddy in this process, with a home in memory.
@@ -34,7 +34,7 @@ type rig struct {
 func newRig(t *testing.T, opts ...hasstest.Option) *rig {
 	t.Helper()
 	home := hasstest.New(append([]hasstest.Option{hasstest.WithoutDelays()}, opts...)...)
-	r := &rig{t: t, home: home, dir: t.TempDir(), addr: freeAddr(t), host: &http.Client{
+	r := &rig{t: t, home: home, dir: t.TempDir(), addr: freeport.Addr(t), host: &http.Client{
 		Transport:     &http.Transport{},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -50,16 +50,6 @@ func newRig(t *testing.T, opts ...hasstest.Option) *rig {
 		home.Close()
 	})
 	return r
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // caddyfile is a configuration with everything in the rig's folder. onetime goes

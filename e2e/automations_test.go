@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-hass/caddy-hass/hassclient"
+	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
 // fenced are the blocks of a language in a page of the documentation.
@@ -73,7 +74,7 @@ func documented(t *testing.T, keys string) (caddyfile string, files map[string]s
 // home: links by rest_command and a credential, by event, the switch that pauses,
 // the answer on a phone.
 func TestAutomationsAsDocumented(t *testing.T) {
-	keys := freeAddr(t)
+	keys := freeport.Addr(t)
 	site, files := documented(t, keys)
 	h, dir := homeWith(t, files)
 

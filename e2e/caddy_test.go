@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
 // password is anna's on the host's side.
@@ -53,7 +55,7 @@ func newServer(t *testing.T, h *home) *server {
 	t.Helper()
 	s := &server{
 		t: t, home: h, dir: t.TempDir(),
-		admin: freeAddr(t), guests: freeAddr(t), hosts: freeAddr(t), secure: freeAddr(t),
+		admin: freeport.Addr(t), guests: freeport.Addr(t), hosts: freeport.Addr(t), secure: freeport.Addr(t),
 		homeURL: h.url, token: h.admin, tokenFrom: "{env.HASS_E2E_TOKEN}", oneTime: "notify off",
 		hostGuard: fmt.Sprintf("basic_auth {\nanna %s\n}", passwordHash),
 	}
@@ -77,16 +79,6 @@ func start(t *testing.T, h *home) *server {
 	s.start()
 	s.awaitHome()
 	return s
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 func (s *server) caddyfile() string {

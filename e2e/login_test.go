@@ -13,6 +13,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/security"
 	"github.com/chromedp/chromedp"
+
+	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
 // front is Home Assistant and a service, each at a host name of its own.
@@ -23,7 +25,7 @@ type front struct {
 // withLogin adds the sites of hass_login and hass_jwt to a Caddy.
 func withLogin(t *testing.T, s *server, scheme string) front {
 	t.Helper()
-	_, port, _ := net.SplitHostPort(freeAddr(t))
+	_, port, _ := net.SplitHostPort(freeport.Addr(t))
 	f := front{scheme + "://ha.home.localhost:" + port, scheme + "://svc.home.localhost:" + port}
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html")

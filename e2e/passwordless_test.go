@@ -24,6 +24,7 @@ import (
 	"github.com/chromedp/cdproto/security"
 
 	"github.com/caddy-hass/caddy-hass/hassclient"
+	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
 // ownHome starts a home of the test's own, with a changed configuration: change gets the
@@ -41,7 +42,7 @@ func ownHome(t *testing.T, change func(dir, port string)) (h *home, log func() s
 	if out, err := exec.Command("chmod", "-R", "u+w", filepath.Join(dir, "home")).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	_, port, _ := net.SplitHostPort(freeAddr(t))
+	_, port, _ := net.SplitHostPort(freeport.Addr(t))
 	change(filepath.Join(dir, "home", "config"), port)
 	folder := filepath.Join(dir, "run")
 	log = func() string { return string(must(os.ReadFile(filepath.Join(folder, "home.log")))) }
@@ -149,7 +150,7 @@ func (i *issuer) issue(name string) tls.Certificate {
 // certSite adds a site for certificates and returns its origin.
 func certSite(t *testing.T, s *server, f front, i *issuer, words string) string {
 	t.Helper()
-	_, port, _ := net.SplitHostPort(freeAddr(t))
+	_, port, _ := net.SplitHostPort(freeport.Addr(t))
 	certs := "https://certs.home.localhost:" + port
 	s.sites += fmt.Sprintf(`
 %s {
@@ -285,7 +286,7 @@ func (p *phone) loginPage() {
 // Who has a cookie opens Home Assistant and is in, as the same user as by password; nobody else,
 // and nobody else's application.
 func TestHomeAssistantWithoutPassword(t *testing.T) {
-	_, caddyPort, _ := net.SplitHostPort(freeAddr(t))
+	_, caddyPort, _ := net.SplitHostPort(freeport.Addr(t))
 	ha := "http://ha.home.localhost:" + caddyPort
 	h, log := ownHome(t, func(dir, port string) {
 		script := must(os.ReadFile("../docs/home-assistant/caddy-login.sh"))

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"sync"
 	"testing"
+
+	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
 // proxy is a cable between Caddy and the home, which a test can cut.
@@ -28,7 +30,7 @@ func newProxy(t *testing.T, h *home) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{t: t, target: u.Host, addr: freeAddr(t), conns: make(map[net.Conn]bool)}
+	p := &proxy{t: t, target: u.Host, addr: freeport.Addr(t), conns: make(map[net.Conn]bool)}
 	t.Cleanup(p.unplug)
 	return p
 }

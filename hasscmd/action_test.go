@@ -1,7 +1,6 @@
 package hasscmd
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,17 +16,6 @@ func writeFile(t *testing.T, name, content string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// freeAddress is an address of this machine where nothing listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 func TestActionSetAndList(t *testing.T) {

@@ -10,13 +10,14 @@ import (
 	"testing"
 
 	"github.com/caddy-hass/caddy-hass/hasscmd/doctor"
+	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
 // serve adds sites to a configuration: the guests' side at a free address,
 // which becomes the public URL, and what else the routes say, before it.
 func serve(t *testing.T, routes ...object) func(*testCaddy, object) {
 	return func(_ *testCaddy, cfg object) {
-		address := freeAddress(t)
+		address := freeport.Addr(t)
 		apps := cfg["apps"].(object)
 		apps["hass_onetime"].(object)["public_url"] = "http://" + address
 		apps["http"] = object{

@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-hass/caddy-hass/caddyonetime"
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 	"github.com/caddy-hass/caddy-hass/hassapp"
+	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
 // waitForHome waits until Caddy is connected to its home.
@@ -212,7 +213,7 @@ func TestAddressFromConfig(t *testing.T) {
 // nothing out of it.
 func TestForeignOrigin(t *testing.T) {
 	c := startCaddy(t, func(c *testCaddy, cfg object) {
-		c.address = freeAddress(t)
+		c.address = freeport.Addr(t)
 		cfg["admin"].(object)["listen"] = c.address
 	})
 	c.defineDoor() // by TCP this time

@@ -3,7 +3,6 @@ package doctor_test
 import (
 	"encoding/json"
 	"errors"
-	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/caddy-hass/caddy-hass/hassclient"
 	"github.com/caddy-hass/caddy-hass/hassclient/hasstest"
 	"github.com/caddy-hass/caddy-hass/hasscmd/doctor"
+	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
 // connect is a client of a home, closed with the test.
@@ -36,12 +36,7 @@ func newHome(t *testing.T, opts ...hasstest.Option) *hasstest.Home {
 // TestHome is the table of what can be said about a home.
 func TestHome(t *testing.T) {
 	// An address where nothing listens.
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := "http://" + ln.Addr().String()
-	ln.Close()
+	closed := "http://" + freeport.Addr(t)
 
 	tests := []struct {
 		name    string
