@@ -213,8 +213,8 @@ func (h *house) send(method, address, body string, fields ...string) reply {
 		r.Header.Add(name, value)
 	}
 	res, err := h.client.Do(r)
-	for try := 0; (errors.Is(err, syscall.ECONNRESET) || method == "GET" && errors.Is(err, io.EOF)) && try < 5; try++ {
-		// Caddy ends connections that it has not accepted when it reloads.
+	for try := 0; (errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF)) && try < 5; try++ {
+		// Caddy ends connections that it has accepted, and not yet served, when it reloads.
 		r.Body = io.NopCloser(strings.NewReader(body))
 		res, err = h.client.Do(r)
 	}
