@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
 	"github.com/caddy-hass/caddy-hass/hassclient"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 // message is what a host is told.

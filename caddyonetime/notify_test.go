@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
 	"github.com/caddy-hass/caddy-hass/hassclient/hasstest"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 func TestNotifiedByDefault(t *testing.T) {

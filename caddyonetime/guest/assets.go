@@ -13,7 +13,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 // assetPrefix is the only reserved name below the prefix.

@@ -4,7 +4,7 @@ import (
 	"html/template"
 	"strings"
 
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 // contact is a Contact as pages show it.

@@ -22,7 +22,7 @@ import (
 	"time"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 // Contact is somebody whom a guest can turn to.

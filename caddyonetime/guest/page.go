@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 // page is all that the template shows, in the order of the screen.

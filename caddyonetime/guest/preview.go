@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 // Preview is a guest's page that nobody can press anything on: what a host looks

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 // A host sees each state as a guest does, and no press goes out from it.

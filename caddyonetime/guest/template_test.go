@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 // TestPageKeyHasEverything changes each field of a page, one after the other:

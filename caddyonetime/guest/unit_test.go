@@ -12,7 +12,7 @@ import (
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime/onetimetest"
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 type netipAddr = netip.Addr

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
-	texts "github.com/caddy-hass/caddy-hass/caddyonetime/words"
 	"github.com/caddy-hass/caddy-hass/hassclient"
+	texts "github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 func TestCheck(t *testing.T) {

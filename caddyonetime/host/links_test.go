@@ -16,7 +16,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 func (w *world) token(id string) *onetime.View {

@@ -13,7 +13,7 @@ import (
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/guest"
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 // actionRow is an action in the list.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/guest"
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 // lookView is a guest's page beside the states that it can be in.

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 // translationRow is one language in the form of an action. A form has a row for

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
-	"github.com/caddy-hass/caddy-hass/caddyonetime/words"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 // terms are what a link allows, to be said in a sentence.
