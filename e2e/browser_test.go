@@ -29,6 +29,14 @@ func devtools[P, R any](command cdp.Command[P, R], params P) step {
 // browser starts a Chromium without a window.
 func browser(t *testing.T) context.Context {
 	t.Helper()
+	ctx, _ := browserOf(t, t.TempDir())
+	return ctx
+}
+
+// browserOf starts one with a profile, which outlives it; quit is what people do by closing
+// its last window.
+func browserOf(t *testing.T, profile string, more ...chromedp.ExecAllocatorOption) (ctx context.Context, quit func()) {
+	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
@@ -40,16 +48,21 @@ func browser(t *testing.T) context.Context {
 		lacking(t, "there is no Chromium in PATH")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.DisableGPU,
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(profile), chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal("Chromium does not start: ", err)
 	}
-	return ctx
+	return ctx, func() {
+		t.Helper()
+		if err := chromedp.Cancel(ctx); err != nil {
+			t.Fatal("Chromium does not end: ", err)
+		}
+	}
 }
 
 // phone is a tab of the size of a phone's screen.

@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/security"
 	"github.com/chromedp/chromedp"
+	"github.com/coder/websocket"
 
 	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
@@ -27,21 +28,7 @@ func withLogin(t *testing.T, s *server, scheme string) front {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(freeport.Addr(t))
 	f := front{scheme + "://ha.home.localhost:" + port, scheme + "://svc.home.localhost:" + port}
-	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		if r.URL.Path == "/events" {
-			w.Header().Set("Content-Type", "text/event-stream")
-			io.WriteString(w, "data: begun\n\n")
-			w.(http.Flusher).Flush()
-			<-r.Context().Done()
-			return
-		}
-		fmt.Fprintf(w, "<title>service</title><p id=who>%s %s</p>", r.Header.Get("X-Who"), r.Header.Get("X-Roles"))
-	}))
-	t.Cleanup(func() {
-		service.CloseClientConnections()
-		service.Close()
-	})
+	service := newService(t)
 	tls := ""
 	if scheme == "https" {
 		tls = "tls internal"
@@ -67,8 +54,60 @@ func withLogin(t *testing.T, s *server, scheme string) front {
 		header_up X-Roles {http.auth.user.roles}
 	}
 }
-`, f.ha, strings.TrimPrefix(s.homeURL, "http://"), f.svc, strings.TrimPrefix(service.URL, "http://"), tls)
+`, f.ha, strings.TrimPrefix(s.homeURL, "http://"), f.svc, service, tls)
 	return f
+}
+
+// newService starts a service that knows no login of its own and says who Caddy says it is: in
+// pages, in an event stream, and in a WebSocket. Its page /live lives by these. It returns its address.
+func newService(t *testing.T) string {
+	t.Helper()
+	who := func(r *http.Request) string {
+		return strings.TrimSpace(r.Header.Get("X-Who") + " " + r.Header.Get("X-Roles"))
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, "<title>service</title><p id=who>%s</p>", who(r))
+	})
+	mux.HandleFunc("/live", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, `<title>live</title><p id=socket></p><p id=events></p><script>
+const say = (id, text) => { document.getElementById(id).textContent = text; };
+const socket = new WebSocket(location.origin.replace(/^http/, "ws") + "/socket");
+socket.onopen = () => socket.send("hello");
+socket.onmessage = (e) => say("socket", e.data);
+socket.onclose = () => say("socket", "ended");
+const events = new EventSource("/events");
+events.onmessage = (e) => say("events", e.data);
+events.onerror = () => say("events", "ended");
+</script>`)
+	})
+	mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		fmt.Fprintf(w, "data: begun by %s\n\n", who(r))
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	mux.HandleFunc("/socket", func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer c.CloseNow()
+		for {
+			kind, text, err := c.Read(r.Context())
+			if err != nil || c.Write(r.Context(), kind, append(text, " "+who(r)...)) != nil {
+				return
+			}
+		}
+	})
+	service := httptest.NewServer(mux)
+	t.Cleanup(func() {
+		service.CloseClientConnections()
+		service.Close()
+	})
+	return strings.TrimPrefix(service.URL, "http://")
 }
 
 // deep finds an element through shadow roots, of which Home Assistant's frontend
@@ -170,6 +209,33 @@ func TestLogInAndOutAtHomeAssistant(t *testing.T) {
 	p.until("Home Assistant's login page", `location.pathname === "/auth/authorize" && !!`+deep+`('input[name="username"]')`)
 }
 
+// ask asks the home as an administrator.
+func (h *home) ask(typ string, fields map[string]any, out any) {
+	h.t.Helper()
+	if err := h.client.Query(h.within(15*time.Second), typ, fields, out); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+const lodgersPassword = "pass-1-of-lodger"
+
+// lodger makes a user of one of Home Assistant's groups, for the length of the test.
+func (h *home) lodger(group string) (id, name string) {
+	h.t.Helper()
+	name = fmt.Sprintf("lodger%d", time.Now().UnixNano())
+	var made struct {
+		User struct {
+			ID string `json:"id"`
+		} `json:"user"`
+	}
+	h.ask("config/auth/create", map[string]any{"name": name, "group_ids": []string{group}}, &made)
+	h.t.Cleanup(func() {
+		_ = h.client.Query(h.within(15*time.Second), "config/auth/delete", map[string]any{"user_id": made.User.ID}, nil) // the test may have done it
+	})
+	h.ask("config/auth_provider/homeassistant/create", map[string]any{"user_id": made.User.ID, "username": name, "password": lodgersPassword}, nil)
+	return made.User.ID, name
+}
+
 // A deactivated user's open connections end within 5 s.
 func TestDeactivatedUserIsOutAtOnce(t *testing.T) {
 	h := realHome(t)
@@ -179,25 +245,8 @@ func TestDeactivatedUserIsOutAtOnce(t *testing.T) {
 	s.awaitHome()
 	client := &http.Client{CheckRedirect: noRedirects}
 
-	name := fmt.Sprintf("lodger%d", time.Now().UnixNano())
-	var made struct {
-		User struct {
-			ID string `json:"id"`
-		} `json:"user"`
-	}
-	ask := func(typ string, fields map[string]any, out any) {
-		t.Helper()
-		if err := h.client.Query(h.within(15*time.Second), typ, fields, out); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ask("config/auth/create", map[string]any{"name": name, "group_ids": []string{"system-users"}}, &made)
-	t.Cleanup(func() {
-		_ = h.client.Query(h.within(15*time.Second), "config/auth/delete", map[string]any{"user_id": made.User.ID}, nil)
-	})
-	ask("config/auth_provider/homeassistant/create", map[string]any{"user_id": made.User.ID, "username": name, "password": "pass-1-of-lodger"}, nil)
-
-	cookie := httpLogin(t, client, f, name, "pass-1-of-lodger")
+	id, name := h.lodger("system-users")
+	cookie := httpLogin(t, client, f, name, lodgersPassword)
 	get := func(path string) *http.Response {
 		t.Helper()
 		r := must(http.NewRequest("GET", local(f.svc)+path, nil))
@@ -212,13 +261,13 @@ func TestDeactivatedUserIsOutAtOnce(t *testing.T) {
 	}
 	stream := get("/events")
 	defer stream.Body.Close()
-	must(io.ReadFull(stream.Body, make([]byte, 13)))
+	must(io.ReadFull(stream.Body, make([]byte, len("data: begun"))))
 	ended := make(chan struct{})
 	go func() {
 		io.Copy(io.Discard, stream.Body)
 		close(ended)
 	}()
-	ask("config/auth/update", map[string]any{"user_id": made.User.ID, "is_active": false}, nil)
+	h.ask("config/auth/update", map[string]any{"user_id": id, "is_active": false}, nil)
 	select {
 	case <-ended:
 	case <-time.After(5 * time.Second):
