@@ -43,6 +43,7 @@ type server struct {
 	oneTime   string   // further lines of the global option hass_onetime
 	hostGuard string   // in front of the dashboard
 	dashboard string   // its own lines
+	whole     string   // all of it; empty: made of these
 	env       []string // of the process
 
 	cmd    *exec.Cmd
@@ -82,6 +83,9 @@ func start(t *testing.T, h *home) *server {
 }
 
 func (s *server) caddyfile() string {
+	if s.whole != "" {
+		return s.whole
+	}
 	_, port, _ := net.SplitHostPort(s.secure)
 	return fmt.Sprintf(`{
 	admin %[2]s

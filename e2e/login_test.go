@@ -63,7 +63,7 @@ func withLogin(t *testing.T, s *server, scheme string) front {
 func newService(t *testing.T) string {
 	t.Helper()
 	who := func(r *http.Request) string {
-		return strings.TrimSpace(r.Header.Get("X-Who") + " " + r.Header.Get("X-Roles"))
+		return strings.TrimSpace(r.Header.Get("X-Who") + " " + r.Header.Get("X-Roles") + r.Header.Get("X-Webauth-User"))
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
