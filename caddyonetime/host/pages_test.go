@@ -44,7 +44,7 @@ func TestEveryMessageIsThere(t *testing.T) {
 	if len(used) < 100 {
 		t.Fatalf("only %d keys found", len(used))
 	}
-	locales := os.DirFS("../words/locales")
+	locales := os.DirFS("../../internal/words/locales")
 	english := catalogue(t, locales, "en")
 	for key := range used {
 		if strings.HasSuffix(key, ".") {
