@@ -93,8 +93,8 @@ if (edit) {
 		timer = setTimeout(check, 400);
 	};
 	yaml.addEventListener("input", () => {
-		// What was said above was said of another text.
-		for (const notice of result.querySelectorAll(".notice:not(.stay)")) notice.remove();
+		// What was said above was said of another text. Its place stays: nothing jumps under who types.
+		for (const notice of result.querySelectorAll(".notice:not(.stay)")) notice.style.visibility = "hidden";
 		if (wrong) wrong = 0;
 		draw();
 		later();
