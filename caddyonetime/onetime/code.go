@@ -6,6 +6,8 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Lengths of a link's last segment, in characters of Crockford's base32.
@@ -84,7 +86,8 @@ func encode(b []byte, n int) string {
 }
 
 // Normalize reads a code as people write and type it: any case, O for 0, I and
-// L for 1, spaces and dashes anywhere.
+// L for 1, spaces and dashes anywhere, those too that phones and word processors
+// put in the place of plain ones.
 //
 // ok says whether it is a whole code. shaped says whether somebody tried one:
 // a few characters more or fewer are a slip or a guess, while anything else,
@@ -94,12 +97,15 @@ func Normalize(s string) (code string, ok, shaped bool) {
 		return "", false, false
 	}
 	out := make([]byte, 0, codeLength)
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c == '-' || c == ' ' || c == '+':
+	for _, r := range s {
+		if between(r) {
 			continue
-		case 'a' <= c && c <= 'z':
+		}
+		if r >= utf8.RuneSelf {
+			return "", false, false
+		}
+		c := byte(r)
+		if 'a' <= c && c <= 'z' {
 			c -= 'a' - 'A'
 		}
 		switch c {
@@ -114,4 +120,12 @@ func Normalize(s string) (code string, ok, shaped bool) {
 		out = append(out, c)
 	}
 	return string(out), len(out) == codeLength, len(out) > codeLength-5 && len(out) < codeLength+5
+}
+
+// between reports whether r only stands between the characters of a code.
+func between(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r == '-' || r == ' ' || r == '+' || '\t' <= r && r <= '\r'
+	}
+	return unicode.In(r, unicode.Pd, unicode.Zs, unicode.Cf) || r == '\u2212' // the minus sign
 }

@@ -36,16 +36,21 @@ func TestNormalize(t *testing.T) {
 		"0abcde1111111111111111zz":      {true, true},
 		"oabcdeilILiI1111111111zz":      {true, true},
 		"0ABC DE11-1111-1111 1111-11ZZ": {true, true},
-		code[:23]:                       {false, true},
-		code + "0":                      {false, true},
-		code[:12]:                       {false, false},
-		"":                              {false, false},
-		"favicon.ico":                   {false, false},
-		".env":                          {false, false},
-		"wp-login.php":                  {false, false},
-		"0ABCDE1111111111111111Z!":      {false, false},
-		"0ABCDE1111111111111111ZÜ":      {false, false},
-		"UUUUUUUUUUUUUUUUUUUUUUUU":      {false, false},
+		// As phones and word processors make them: en dash, minus, no-break and
+		// narrow spaces, an invisible one at the end.
+		"0ABCDE\u20131111\u22121111\u00a01111\u202f1111\u2011ZZ\u200b": {true, true},
+		"\t0ABCDE1111111111111111ZZ\r\n":                               {true, true},
+		"0ABCDE1111111111111111Z\u0417":                                {false, false},
+		code[:23]:                                                      {false, true},
+		code + "0":                                                     {false, true},
+		code[:12]:                                                      {false, false},
+		"":                                                             {false, false},
+		"favicon.ico":                                                  {false, false},
+		".env":                                                         {false, false},
+		"wp-login.php":                                                 {false, false},
+		"0ABCDE1111111111111111Z!":                                     {false, false},
+		"0ABCDE1111111111111111ZÜ":                                     {false, false},
+		"UUUUUUUUUUUUUUUUUUUUUUUU":                                     {false, false},
 	} {
 		got, ok, shaped := Normalize(in)
 		if ok != want.ok || shaped != want.shaped {
