@@ -33,11 +33,13 @@ func (r *request) events() error {
 		}
 		after, resume = n, true
 	}
-	if !resume {
-		var err error
-		if after, err = r.svc.LastEntry(r.Context()); err != nil {
-			return err
-		}
+	// Ids that the log has not come to are of before a backup was restored.
+	last, err := r.svc.LastEntry(r.Context())
+	if err != nil {
+		return err
+	}
+	if !resume || after > last {
+		after = last
 	}
 
 	r.w.Header().Set("Content-Type", "text/event-stream")
@@ -98,6 +100,13 @@ func (s *stream) catchUp() (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if len(entries) == 0 {
+		return s.rewound()
+	}
+	return len(entries) == eventBatch, s.sendAll(entries)
+}
+
+func (s *stream) sendAll(entries []onetime.Entry) error {
 	for _, e := range entries {
 		s.after = e.Seq
 		if mine := s.mine(); mine != "" && !e.Concerns(mine) {
@@ -105,13 +114,24 @@ func (s *stream) catchUp() (more bool, err error) {
 		}
 		data, err := json.Marshal(e)
 		if err != nil {
-			return false, err
+			return err
 		}
 		if err := s.send(fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", e.Seq, e.What, data)); err != nil {
-			return false, err
+			return err
 		}
 	}
-	return len(entries) == eventBatch, nil
+	return nil
+}
+
+// rewound goes back to where the log ends now: a backup that was restored has
+// put an older one in its place, with an entry that says so at its end.
+func (s *stream) rewound() (more bool, err error) {
+	last, err := s.svc.LastEntry(s.Context())
+	if err != nil || last >= s.after {
+		return false, err
+	}
+	s.after = last - min(last, 1)
+	return true, nil
 }
 
 func (s *stream) send(text string) error {

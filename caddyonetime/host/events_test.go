@@ -2,11 +2,14 @@ package host
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 )
 
 // eventStream is an open stream of events.
@@ -103,6 +106,45 @@ func TestEventsGoOnWhereTheyEnded(t *testing.T) {
 		t.Fatal(err)
 	} else if code := w.svc.Code(v.Token); strings.Contains(created.data, code[6:]) {
 		t.Error("an event holds the secret of a link")
+	}
+}
+
+func TestEventsGoOnAfterABackupWasRestored(t *testing.T) {
+	w := newWorld(t)
+	w.actions()
+	var backup bytes.Buffer
+	if err := w.svc.Backup(t.Context(), &backup); err != nil {
+		t.Fatal(err)
+	}
+	s := w.events(anna, "/api/events?after=0")
+	// More happens than the restored log says, so that its ids are smaller.
+	for range 5 {
+		w.link(anna, `{"actions":["front_door"]}`)
+	}
+	lastID := ""
+	for range 2 + 5 {
+		e, ok := s.next()
+		if !ok {
+			t.Fatal("the stream ended")
+		}
+		lastID = e.id
+	}
+	if err := w.svc.Restore(t.Context(), anna.Person, &backup, onetime.NewSigner(bytes.Repeat([]byte{7}, onetime.LinkKeyLength))); err != nil {
+		t.Fatal(err)
+	}
+	if e, ok := s.next(); !ok || e.name != "backup_restored" {
+		t.Fatalf("an open stream: got %+v", e)
+	}
+	// And who comes back with an id that is not there any more, or never was.
+	for _, id := range []string{lastID, "9223372036854775807"} {
+		back := w.events(anna, "/api/events", "Last-Event-ID", id)
+		link := w.link(anna, `{"actions":["front_door"]}`)
+		if e, ok := back.next(); !ok || e.name != "token_created" || !strings.Contains(e.data, link) {
+			t.Fatalf("after %s: got %+v", id, e)
+		}
+		if e, ok := s.next(); !ok || !strings.Contains(e.data, link) {
+			t.Fatalf("the open stream: got %+v", e)
+		}
 	}
 }
 
