@@ -231,7 +231,7 @@ func (m *members) time(name string) (t *time.Time, present bool) {
 		m.wrong(name, "must be a time as RFC 3339 writes it, such as 2026-11-22T18:00:00+01:00, or null for none.")
 		return nil, false
 	}
-	parsed, err := time.Parse(time.RFC3339, s)
+	parsed, err := parseTime(s)
 	if err != nil {
 		m.wrong(name, "must be a time as RFC 3339 writes it, such as 2026-11-22T18:00:00+01:00, or null for none.")
 		return nil, false
@@ -244,6 +244,21 @@ func (m *members) time(name string) (t *time.Time, present bool) {
 	}
 	parsed = parsed.UTC()
 	return &parsed, true
+}
+
+// parseTime reads all that RFC 3339 lets people write: its T and Z may be small,
+// and a space may stand between day and time, as Home Assistant's templates have it.
+func parseTime(s string) (time.Time, error) {
+	b := []byte(s)
+	if len(b) > len(time.DateOnly) {
+		if c := &b[len(time.DateOnly)]; *c == 't' || *c == ' ' {
+			*c = 'T'
+		}
+		if c := &b[len(b)-1]; *c == 'z' {
+			*c = 'Z'
+		}
+	}
+	return time.Parse(time.RFC3339, string(b))
 }
 
 // query are the parameters of an address, each of which may be there once.

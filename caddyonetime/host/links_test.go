@@ -179,6 +179,46 @@ func TestFilteringLinks(t *testing.T) {
 	}
 }
 
+// TestLinksThatWereJustUsedStay: the host sees on the first page that the one press
+// has come.
+func TestLinksThatWereJustUsedStay(t *testing.T) {
+	w := newWorld(t)
+	w.actions()
+	id := w.link(anna, `{"actions":["front_door"],"guest":"Ina"}`)
+	off := w.link(anna, `{"actions":["front_door"],"guest":"Tom","uses_max":2}`)
+	w.press(off)
+	w.do(anna, "DELETE", "/api/tokens/"+off, nil).want(204)
+	at := `href="link?id=` + id + `"`
+	shows := func(path string, want bool) {
+		t.Helper()
+		if page := string(w.get(anna, path).want(200).body); strings.Contains(page, at) != want {
+			t.Errorf("%s shows it: %t, want %t", path, !want, want)
+		}
+	}
+	shows("/", true)
+	w.press(id)
+	shows("/", true)
+	if page := string(w.get(anna, "/").body); !strings.Contains(page, "Pressed today 2:10 pm: done") || strings.Contains(page, "link?id="+off+`"`) {
+		t.Error("the press is not seen, or what is switched off is")
+	}
+	shows("/?show=ended", true)
+	shows("/?q=Ina", false)
+	for range maxJustUsed {
+		w.press(w.link(anna, `{"actions":["light"]}`))
+		w.clock.Move(time.Minute)
+	}
+	w.press(w.link(anna, `{"actions":["light"]}`))
+	shows("/", false)
+
+	w = newWorld(t)
+	w.actions()
+	id = w.link(anna, `{"actions":["front_door"],"guest":"Ina"}`)
+	at = `href="link?id=` + id + `"`
+	w.press(id)
+	w.clock.Move(justUsed)
+	shows("/", false)
+}
+
 func TestTilesAreMostUsedFirst(t *testing.T) {
 	w := newWorld(t)
 	w.actions()
@@ -370,29 +410,64 @@ func TestTheSecondOfTwoHostsIsTold(t *testing.T) {
 // maxPageBytes is what a host's page weighs at most, all in.
 const maxPageBytes = 60_000
 
+// weight is what a page weighs with all that it names, as it is sent.
+func (w *world) weight(who Visitor, path string, header ...string) int {
+	w.t.Helper()
+	a := w.get(who, path, header...)
+	doc, err := html.Parse(strings.NewReader(string(a.body)))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	n, seen := len(a.body), map[string]bool{}
+	for e := range doc.Descendants() {
+		name := ""
+		switch e.Data {
+		case "link":
+			name = attr(e, "href")
+		case "script", "img":
+			name = attr(e, "src")
+		case "iframe": // the guest's page, with what it names in turn
+			n += w.weight(who, "/"+attr(e, "src"), header...)
+		}
+		// The icon of the home screen is loaded once, by who puts it there.
+		if name == "" || seen[name] || attr(e, "rel") == "apple-touch-icon" {
+			continue
+		}
+		seen[name] = true
+		n += len(w.get(who, "/"+strings.TrimPrefix(name, "./"), append(header, "Accept-Encoding", "gzip")...).want(200).body)
+	}
+	return n
+}
+
+// TestPagesAreLight weighs every page in every state, and the first and the heaviest
+// in every language.
 func TestPagesAreLight(t *testing.T) {
+	heaviest := 0
+	weigh := func(w *world, what string, who Visitor, path string, header ...string) {
+		t.Helper()
+		n := w.weight(who, path, header...)
+		heaviest = max(heaviest, n)
+		if n > maxPageBytes {
+			t.Errorf("%s weighs %d bytes", what, n)
+		}
+	}
+	for _, s := range allScenes() {
+		w := newWorld(t)
+		path := s.make(w)
+		weigh(w, s.name, s.who, path)
+	}
 	w := newWorld(t)
-	ids := w.busy()
+	w.busy()
+	w.translated()
 	for range linksPerPage {
 		w.link(anna, `{"actions":["front_door","light"],"guest":"Somebody with a name","comment":"Second floor.","uses_max":20,"expires":"2026-12-18T18:00:00+01:00"}`)
 	}
-	assets := 0
-	for _, name := range []string{"host.css", "host.js", "icon.svg"} {
-		assets += len(w.get(anna, "/-/"+name).want(200).body)
-	}
-	assets += len(w.get(anna, "/links.webmanifest").body)
-	for _, path := range []string{"/", "/?select=1", "/new?action=front_door", "/link?new=1&id=" + ids["ready"], "/link?id=" + ids["trouble"]} {
-		if n := len(w.get(anna, path).want(200).body) + assets; n > maxPageBytes {
-			t.Errorf("%s weighs %d bytes, %d of them assets", path, n, assets)
-		} else {
-			t.Logf("%s: %d bytes", path, n)
-		}
-	}
 	for _, l := range words.All() {
-		if n := len(w.get(anna, "/", "Accept-Language", l.Tag()).want(200).body) + assets; n > maxPageBytes {
-			t.Errorf("in %s it weighs %d bytes", l.Tag(), n)
+		for _, path := range []string{"/", "/?select=1", "/log", "/action?name=front_door", "/look?name=front_door"} {
+			weigh(w, path+" in "+l.Tag(), anna, path, "Accept-Language", l.Tag())
 		}
 	}
+	t.Logf("the heaviest weighs %d bytes", heaviest)
 }
 
 // TestPagesAreAccessible looks for what would leave people out who cannot see
@@ -551,5 +626,22 @@ func BenchmarkFirstPageOf10000(b *testing.B) {
 				w.get(anna, path).want(200)
 			}
 		})
+	}
+}
+
+func TestTimesAsRFC3339LetsPeopleWriteThem(t *testing.T) {
+	w := newWorld(t)
+	w.actions()
+	for _, in := range []string{
+		"2026-11-22T18:00:00Z", "2026-11-22T19:00:00+01:00", "2026-11-22t18:00:00z",
+		"2026-11-22 19:00:00+01:00", "2026-11-22 18:00:00.000000+00:00",
+	} {
+		id := w.link(anna, `{"actions":["front_door"],"expires":"`+in+`"}`)
+		if got := w.get(anna, "/api/tokens/"+id).json()["expires"]; got != "2026-11-22T18:00:00Z" {
+			t.Errorf("%s became %v", in, got)
+		}
+	}
+	for _, in := range []string{"2026-11-22 18:00", "2026-11-22z", "2026-11-22_18:00:00Z", "z", "2026-11-22 18:00:00"} {
+		w.do(anna, "POST", "/api/tokens", `{"actions":["front_door"],"expires":"`+in+`"}`).field("expires")
 	}
 }
