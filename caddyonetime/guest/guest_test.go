@@ -256,6 +256,19 @@ func TestThreeFailures(t *testing.T) {
 	}
 }
 
+// TestThreeFailuresOfMany: guest and host are told the same number, however many
+// uses there are beside.
+func TestThreeFailuresOfMany(t *testing.T) {
+	w := newWorld(t)
+	code, _ := w.link(onetime.TokenSpec{UsesMax: times(5)})
+	for _, want := range []string{"You can try 2 more times.", "You can try once more.", "It still didn’t work Anna has been told. Still closed? Pressing again uses one of the 4 you have left."} {
+		w.home.Answer(onetime.Answer{Outcome: onetime.OutcomeFailed})
+		if _, page := w.press(code, ""); !strings.Contains(text(page), want) {
+			t.Errorf("no %q in %s", want, text(page))
+		}
+	}
+}
+
 // TestThreat25_WrongLinksNeverShutOutTheRightOne tries 10,000 wrong links and
 // then the right one.
 func TestThreat25_WrongLinksNeverShutOutTheRightOne(t *testing.T) {

@@ -157,8 +157,9 @@ func (s *saying) failed(res *result, a *onetime.ActionView) {
 	default:
 		s.Title = s.say("failed.title")
 		s.alarm(s.say("failed.text"))
+		// As the host is told: how often until a try counts as a use.
 		if a.Left != nil {
-			more := *a.Left + max(0, onetime.FailuresForgiven-a.Use.Failures)
+			more := max(1, onetime.FailuresForgiven+1-a.Use.Failures)
 			s.Limits = sayN(s.l, "failed.more", more)
 		}
 	}
