@@ -398,6 +398,8 @@ func (h *HassJWT) follow(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		realm, until = h.homeBearer.users, found.answer.expires
 	case found.minter != nil:
 		until = found.minter.ends(s)
+	default: // nobody renews it
+		until = found.who.expires.Add(h.checks.leeway)
 	}
 	ctx, stop := realm.follow(r.Context(), s, ip, until)
 	defer stop()

@@ -120,8 +120,8 @@ func (s *jwksSource) fetch(window time.Duration) {
 	if !s.tried.IsZero() && s.now().Sub(s.tried).Abs() < window {
 		return
 	}
-	s.tried = s.now()
 	keys, err := s.get()
+	s.tried = s.now() // who waited meanwhile does not ask once more
 	if err != nil {
 		s.due.Store(s.now().Add(jwksWindow).UnixNano())
 		if s.complaint != err.Error() {

@@ -29,6 +29,28 @@ type tries struct {
 	began time.Time
 }
 
+// maxUnknownLogins is how many logouts of logins that are not known here are written down in
+// an hour: a household has a few in a month.
+const maxUnknownLogins = 60
+
+// quota bounds what many clients together may do in an hour. The zero value is ready.
+type quota struct {
+	mu    sync.Mutex
+	began time.Time
+	n     int
+}
+
+// take says whether there is one left, and if not, whether that was said before.
+func (q *quota) take(now time.Time) (ok, said bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if now.Sub(q.began).Abs() >= time.Hour {
+		q.began, q.n = now, 0
+	}
+	q.n++
+	return q.n <= maxUnknownLogins, q.n > maxUnknownLogins+1
+}
+
 func clientPrefix(ip string) netip.Prefix {
 	a, err := netip.ParseAddr(ip)
 	if err != nil {

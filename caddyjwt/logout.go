@@ -13,9 +13,9 @@ import (
 func (h *HassLogin) revoke(w http.ResponseWriter, r *http.Request, v *visitor, refreshToken string) {
 	what := endings{Sessions: make(map[string]int64)}
 	until := h.remember()
-	// Home Assistant says 200 to any token. What nobody knows would fill the storage, so
-	// that a client may only send a few of those.
-	if id := loginID(refreshToken); refreshToken != "" && (h.realm.logins.has(id) || h.revokes.allow(clientIP(r), now())) {
+	// Home Assistant says 200 to any token. What nobody knows would fill the storage, so that a
+	// client may only send a few of those, and all clients together some more.
+	if id := loginID(refreshToken); refreshToken != "" && (h.realm.logins.has(id) || h.revokes.allow(clientIP(r), now()) && h.mayBeLogin()) {
 		what.Sessions[id] = until
 	}
 	if same, _ := sameOrigin(r, originOf(r)); same {
@@ -23,6 +23,16 @@ func (h *HassLogin) revoke(w http.ResponseWriter, r *http.Request, v *visitor, r
 		h.minter.clearCookie(w.Header(), hostOf(r), originOf(r).Scheme == "https")
 	}
 	h.write(r, what)
+}
+
+// mayBeLogin says whether one more login may be written down as ended that nobody here knows.
+func (h *HassLogin) mayBeLogin() bool {
+	ok, said := h.realm.unknownLogins.take(now())
+	if !ok && !said {
+		h.logger.Warn("many logouts of logins that are not known here: for an hour, more of them are not written down. Somebody may be trying to fill the storage",
+			zap.Int("in_an_hour", maxUnknownLogins))
+	}
+	return ok
 }
 
 // remember is until when (Unix seconds) an ended session has to be remembered.

@@ -3,6 +3,7 @@ package caddyjwt
 import (
 	"crypto/sha256"
 	"errors"
+	"io"
 	"iter"
 	"net/http"
 	"strings"
@@ -160,7 +161,7 @@ func (d *reader) minterFor(s session, host string) *Minter {
 // renew returns a fresh token in the place of one of a session that lives. Of the
 // many requests that a page sends at once, all get the same.
 func (d *reader) renew(token string, m *Minter) (string, *identity) {
-	fresh, err := d.realm.renewals.get(token, d.checks.now(), func() (string, error) {
+	fresh, err := d.realm.renewals.get(token, d.checks.now(), min(renewalKept, m.lifetime/4), func() (string, error) {
 		c, err := d.late(token)
 		if err != nil {
 			return "", err
@@ -243,11 +244,39 @@ type renewingWriter struct {
 
 // WriteHeader implements http.ResponseWriter.
 func (w *renewingWriter) WriteHeader(status int) {
-	if w.add != nil && (status >= 200 || status == http.StatusSwitchingProtocols) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		w.begin()
+	}
+	w.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (w *renewingWriter) Write(b []byte) (int, error) {
+	w.begin()
+	return w.ResponseWriterWrapper.Write(b)
+}
+
+// ReadFrom implements io.ReaderFrom.
+func (w *renewingWriter) ReadFrom(r io.Reader) (int64, error) {
+	w.begin()
+	return w.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError is called by way of http.ResponseController.
+func (w *renewingWriter) FlushError() error {
+	w.begin()
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+// Flush implements http.Flusher.
+func (w *renewingWriter) Flush() { _ = w.FlushError() }
+
+// begin is for handlers that say nothing of a status, which is 200 then.
+func (w *renewingWriter) begin() {
+	if w.add != nil {
 		w.add(w.Header())
 		w.add = nil
 	}
-	w.ResponseWriterWrapper.WriteHeader(status)
 }
 
 // renewals remembers for a while what was renewed to what.
@@ -266,11 +295,11 @@ const (
 	maxRenewals = 1024
 )
 
-func (l *renewals) get(token string, now time.Time, renew func() (string, error)) (string, error) {
+func (l *renewals) get(token string, now time.Time, kept time.Duration, renew func() (string, error)) (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	key := sha256.Sum256([]byte(token))
-	if one, ok := l.done[key]; ok && now.Sub(one.at).Abs() < renewalKept {
+	if one, ok := l.done[key]; ok && now.Sub(one.at).Abs() < kept {
 		return one.token, nil
 	}
 	fresh, err := renew()

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,8 +32,9 @@ const (
 	// changed something: a Stat each.
 	storagePoll = 2 * time.Second
 
-	// storageWithin bounds what a storage may take.
-	storageWithin = 10 * time.Second
+	// storageWithin bounds what a storage may take. The lock of a Caddy that was killed is
+	// waited for: it takes certmagic up to 11 s to see that nobody holds it any more.
+	storageWithin = 20 * time.Second
 
 	// refreshEvery is how often a token of an unknown key may ask the storage.
 	refreshEvery = time.Second
@@ -62,6 +64,8 @@ type realm struct {
 	problems problems
 	renewals renewals
 	logins   knownLogins
+
+	unknownLogins quota // that are said to have ended
 
 	mu        sync.Mutex // held while the storage is read or written; guards what follows
 	keysSeen  certmagic.KeyInfo
@@ -136,19 +140,31 @@ func (r *realm) start(storage certmagic.Storage, log *slog.Logger, makeKeys bool
 	if err := errors.Join(r.readEnded(ctx), r.readElsewhere(ctx)); err != nil {
 		return nil, err
 	}
-	if makeKeys {
-		err = r.changeKeys(ctx, func(ring *ring) (bool, error) { return ring.advance(now()) })
-	} else {
-		err = r.readKeys(ctx)
-	}
-	if err != nil {
+	if err := r.readKeys(ctx); err != nil {
 		return nil, err
+	}
+	if makeKeys && r.wantsKeys(ctx) {
+		if err := r.changeKeys(ctx, func(ring *ring) (bool, error) { return ring.advance(now()) }); err != nil {
+			return nil, err
+		}
 	}
 	if !r.started {
 		r.started = true
 		go r.poll()
 	}
 	return stop, nil
+}
+
+// wantsKeys says whether there is something to be done about the keys in the storage. As a
+// rule there is not, and then nobody has to wait for their lock. r.mu is held.
+func (r *realm) wantsKeys(ctx context.Context) bool {
+	have := r.ring.Load()
+	if have == nil || !r.storage.Current().Exists(ctx, r.name("keys.json")) {
+		return true
+	}
+	copied := ring{Keys: slices.Clone(have.Keys), Secret: have.Secret}
+	due, err := copied.advance(now())
+	return due || err != nil
 }
 
 // Keys implements KeySource.
@@ -188,7 +204,7 @@ func (r *realm) look() {
 	r.mu.Lock()
 	err := errors.Join(r.readKeys(ctx), r.readEnded(ctx), r.readElsewhere(ctx))
 	if have := r.ring.Load(); err == nil && have != nil {
-		copied := *have
+		copied := ring{Keys: slices.Clone(have.Keys), Secret: have.Secret}
 		if due, e := copied.advance(now()); e == nil && due {
 			err = r.changeKeys(ctx, func(ring *ring) (bool, error) { return ring.advance(now()) })
 		}
