@@ -27,11 +27,18 @@ const (
 // viewOf tells by Fetch Metadata where the browser sends it, which it does on
 // https and localhost, and by Accept otherwise.
 func viewOf(r *http.Request) view {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.Header.Get("Upgrade") != "" {
+	method := r.Method
+	if of, asked := askedAbout(r); asked != nil {
+		method = of
+	}
+	if method != http.MethodGet && method != http.MethodHead || r.Header.Get("Upgrade") != "" {
 		return viewNone
 	}
 	mode, dest := r.Header.Get("Sec-Fetch-Mode"), r.Header.Get("Sec-Fetch-Dest")
 	if mode == "" && dest == "" {
+		if r.Header.Get("X-Requested-With") == "XMLHttpRequest" {
+			return viewNone // a script's; Android's pages say an app's name there
+		}
 		if strings.Contains(strings.ToLower(r.Header.Get("Accept")), "text/html") {
 			return viewPage
 		}
@@ -105,6 +112,9 @@ func parseLogin(s string) (*url.URL, error) {
 		return nil, errors.New("it must be a scheme, a host name and perhaps a path, nothing else")
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
+	if strings.HasSuffix(u.Path, loginPath) {
+		return nil, errors.New("leave " + loginPath + " out: it comes behind it by itself")
+	}
 	return u, nil
 }
 
@@ -132,7 +142,7 @@ func (h *HassJWT) loginURL(where *url.URL, repl *caddy.Replacer) *url.URL {
 // challenge answers a request without a good token.
 func (h *HassJWT) challenge(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, v *visitor, found finding) error {
 	if view := viewOf(r); view != viewNone {
-		where := externalURL(r)
+		where := wantedURL(r)
 		if login := h.loginURL(where, repl); login != nil {
 			if view == viewFrame {
 				return h.framePage(w, r, where)

@@ -433,7 +433,7 @@ func TestCaddyfile(t *testing.T) {
 
 func TestCaddyfileErrorsSayWhere(t *testing.T) {
 	for line, want := range map[string]string{
-		"login a\n\tlogin b":                   "Caddyfile:5",
+		"login https://a\n\tlogin https://b":   "Caddyfile:5",
 		"login":                                "Caddyfile:4",
 		"login a b":                            "Caddyfile:4",
 		"cookie":                               "Caddyfile:4",
@@ -450,7 +450,12 @@ func TestCaddyfileErrorsSayWhere(t *testing.T) {
 		"identity grafana roles":               "name no single person",
 		"identity grafana id x":                "Caddyfile:4",
 		"identity grafana\n\tidentity frigate": "identity is given twice",
-		"alow roles user":                      "unrecognized subdirective 'alow'",
+		"alow roles user":                      "unrecognized subdirective 'alow': hass_jwt takes login, cookie,",
+		"allow admin":                          "write `allow <claim> <value…>`",
+		"deny roles a {\n\tx\n\t}":             "no block belongs here",
+		"login ha.example.com":                 "it must begin with https://",
+		"login https://a/auth/jwt_cookie":      "leave /auth/jwt_cookie out",
+		"key /share/jwt_cookie.pem":            "write `key file <pem>` or `key jwks <url>`",
 		"allow roles":                          "Caddyfile:4",
 		"deny":                                 "Caddyfile:4",
 		"audience":                             "Caddyfile:4",
@@ -471,7 +476,7 @@ func TestCaddyfileErrorsSayWhere(t *testing.T) {
 			t.Errorf("%q: got %v, want %q", line, err, want)
 		}
 	}
-	if _, err := adapt(t, ":80 {\nhass_jwt x {\nkey file x\n}\n}\n"); err == nil || !strings.Contains(err.Error(), "Caddyfile:2") {
+	if _, err := adapt(t, ":80 {\nhass_jwt x {\nkey file x\n}\n}\n"); err == nil || !strings.Contains(err.Error(), "write `login <url>`") || !strings.Contains(err.Error(), "Caddyfile:2") {
 		t.Errorf("an argument: %v", err)
 	}
 	if _, err := adapt(t, ":80 {\n\n\thass_jwt\n}\n"); err != nil {

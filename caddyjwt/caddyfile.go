@@ -5,6 +5,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-hass/caddy-hass/internal/syntax"
 )
 
 func init() {
@@ -42,7 +44,7 @@ func parseHassJWT(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, err
 func (h *HassJWT) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume directive name
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Errf("hass_jwt takes no argument but a matcher: write `login <url>` and the rest in a block { … }")
 	}
 
 	seen := make(map[string]bool)
@@ -53,26 +55,24 @@ func (h *HassJWT) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 		seen[word] = true
 
+		var err error
 		switch word {
 		case "login":
-			if err := oneArg(d, &h.Login); err != nil {
-				return err
+			if h.Login, err = syntax.One(d, "login <url>"); err == nil && !syntax.HasPlaceholder(h.Login) {
+				if _, bad := parseLogin(h.Login); bad != nil {
+					err = d.Errf("login '%s': %v", h.Login, bad)
+				}
 			}
 		case "cookie":
-			if err := oneArg(d, &h.Cookie); err != nil {
-				return err
-			}
+			h.Cookie, err = syntax.One(d, "cookie <name>")
 		case "issuer":
-			if err := oneArg(d, &h.Issuer); err != nil {
-				return err
-			}
+			h.Issuer, err = syntax.One(d, "issuer <name>")
 		case "home":
-			if err := oneArg(d, &h.Home); err != nil {
-				return err
-			}
+			h.Home, err = syntax.One(d, "home <name>")
 		case "key":
+			const usage = "key file <pem>` or `key jwks <url>"
 			if !d.NextArg() {
-				return d.ArgErr()
+				return syntax.Wrong(d, usage)
 			}
 			h.Key = new(KeyConfig)
 			into := &h.Key.File
@@ -81,18 +81,14 @@ func (h *HassJWT) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			case "jwks":
 				into = &h.Key.JWKS
 			default:
-				return d.Errf("unrecognized kind of key '%s': it must be `key file <pem>` or `key jwks <url>`", kind)
+				return d.Errf("unrecognized kind of key '%s': write `%s`", kind, usage)
 			}
-			if err := oneArg(d, into); err != nil {
-				return err
-			}
+			*into, err = syntax.One(d, usage)
 		case "audience":
-			if h.Audience = d.RemainingArgs(); len(h.Audience) == 0 {
-				return d.ArgErr()
-			}
+			h.Audience, err = syntax.Args(d, 1, 0, "audience <name…>")
 		case "leeway":
-			var s string
-			if err := oneArg(d, &s); err != nil {
+			s, err := syntax.One(d, "leeway <duration>")
+			if err != nil {
 				return err
 			}
 			parsed, err := caddy.ParseDuration(s)
@@ -104,7 +100,7 @@ func (h *HassJWT) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		case "allow", "deny":
 			args := d.RemainingArgs()
 			if len(args) < 2 {
-				return d.ArgErr()
+				return syntax.Wrong(d, word+" <claim> <value…>")
 			}
 			rule := Rule{Claim: args[0], Values: args[1:]}
 			if word == "allow" {
@@ -115,7 +111,7 @@ func (h *HassJWT) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		case "identity":
 			args := d.RemainingArgs()
 			if len(args) < 1 || len(args) > 2 {
-				return d.ArgErr()
+				return syntax.Wrong(d, "identity <service> [<claim>]")
 			}
 			h.Identity = &IdentityHeaders{Service: args[0]}
 			if len(args) == 2 {
@@ -125,27 +121,16 @@ func (h *HassJWT) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return d.WrapErr(err)
 			}
 		case "optional", "keep_token", "hass_tokens":
-			if d.NextArg() {
-				return d.ArgErr()
-			}
+			err = syntax.None(d, word)
 			h.Optional = h.Optional || word == "optional"
 			h.HassTokens = h.HassTokens || word == "hass_tokens"
 			h.KeepToken = h.KeepToken || word == "keep_token"
 		default:
-			return d.Errf("unrecognized subdirective '%s'", word)
+			err = syntax.Unknown(d, "hass_jwt", "login, cookie, key, issuer, audience, leeway, allow, deny, home, hass_tokens, identity, optional and keep_token")
 		}
-	}
-	return nil
-}
-
-// oneArg reads the one argument of a subdirective.
-func oneArg(d *caddyfile.Dispenser, s *string) error {
-	if !d.NextArg() || d.Val() == "" {
-		return d.ArgErr()
-	}
-	*s = d.Val()
-	if d.NextArg() {
-		return d.ArgErr()
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -468,7 +468,7 @@ func TestClientCertificateCaddyfile(t *testing.T) {
 	digits := strings.Repeat("0a", 32)
 	for words, want := range map[string]string{
 		"":                                          "client_certificate needs `map",
-		"map cn anna":                               "wrong argument count",
+		"map cn anna":                               "write `map fingerprint|san|cn|subject <value> <user>`",
 		"map cn anna owner x":                       "wrong argument count",
 		`map cn "" owner`:                           "wrong argument count",
 		`map cn anna ""`:                            "wrong argument count",
@@ -483,7 +483,7 @@ func TestClientCertificateCaddyfile(t *testing.T) {
 		"map cn a b\nlogin https://a.b\nlogin x":    "given twice",
 		"map cn a b\nlogin a.b":                     "https://",
 		"map cn a b\nlifetime 1h\nlifetime 2h":      "lifetime is given twice",
-		"map cn a b\nmode require":                  "unrecognized subdirective 'mode'",
+		"map cn a b\nmode require":                  "unrecognized subdirective 'mode': client_certificate takes map,",
 		"map cn a b {\nlogin https://a.b\n}":        "unrecognized subdirective 'login'",
 		"map cn a b {\nlifetime 1h\nlifetime 1h\n}": "lifetime is given twice",
 	} {

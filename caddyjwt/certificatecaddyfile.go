@@ -3,6 +3,8 @@ package caddyjwt
 import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-hass/caddy-hass/internal/syntax"
 )
 
 // parseClientCertificate reads the block of client_certificate. Syntax:
@@ -19,8 +21,8 @@ import (
 //
 // map and claim may be repeated; a map needs no block.
 func parseClientCertificate(d *caddyfile.Dispenser) (*ClientCertificates, error) {
-	if d.NextArg() {
-		return nil, d.ArgErr()
+	if err := syntax.None(d, "client_certificate { … }"); err != nil {
+		return nil, err
 	}
 	c := new(ClientCertificates)
 	seen := make(map[string]bool)
@@ -38,10 +40,11 @@ func parseClientCertificate(d *caddyfile.Dispenser) (*ClientCertificates, error)
 			}
 			c.Map = append(c.Map, m)
 		case "login":
-			if err := oneArg(d, &c.Login); err != nil {
+			var err error
+			if c.Login, err = syntax.One(d, "login <url>"); err != nil {
 				return nil, err
 			}
-			if _, bad := parseLogin(c.Login); bad != nil && !hasPlaceholder(c.Login) {
+			if _, bad := parseLogin(c.Login); bad != nil && !syntax.HasPlaceholder(c.Login) {
 				return nil, d.Errf("login '%s': %v", c.Login, bad)
 			}
 		default:
@@ -50,7 +53,7 @@ func parseClientCertificate(d *caddyfile.Dispenser) (*ClientCertificates, error)
 				return nil, err
 			}
 			if !known {
-				return nil, d.Errf("unrecognized subdirective '%s'", word)
+				return nil, syntax.Unknown(d, "client_certificate", "map, lifetime, claim and login")
 			}
 		}
 	}
@@ -63,11 +66,11 @@ func parseClientCertificate(d *caddyfile.Dispenser) (*ClientCertificates, error)
 func parseCertificateUser(d *caddyfile.Dispenser) (m CertificateUser, err error) {
 	args := d.RemainingArgs()
 	if len(args) != 3 || args[1] == "" || args[2] == "" {
-		return m, d.ArgErr()
+		return m, syntax.Wrong(d, "map fingerprint|san|cn|subject <value> <user>")
 	}
 	m.By, m.Value, m.User = args[0], args[1], args[2]
 	value := m.Value
-	if hasPlaceholder(value) && m.By == "fingerprint" {
+	if syntax.HasPlaceholder(value) && m.By == "fingerprint" {
 		value = "00" // what it comes to is checked later
 		for range 5 {
 			value += value
@@ -88,7 +91,7 @@ func parseCertificateUser(d *caddyfile.Dispenser) (m CertificateUser, err error)
 			return m, err
 		}
 		if !known {
-			return m, d.Errf("unrecognized subdirective '%s'", word)
+			return m, syntax.Unknown(d, "map", "lifetime and claim")
 		}
 	}
 	return m, nil
@@ -102,7 +105,7 @@ func parseLimit(d *caddyfile.Dispenser, word string, lifetime *caddy.Duration, c
 	case "claim":
 		args := d.RemainingArgs()
 		if len(args) < 2 {
-			return true, d.ArgErr()
+			return true, syntax.Wrong(d, "claim <name> <value…>")
 		}
 		if _, twice := (*claims)[args[0]]; twice {
 			return true, d.Errf("claim %s is given twice: give all its values at once", args[0])

@@ -774,7 +774,8 @@ func TestLoginConfigurationErrors(t *testing.T) {
 		"redirect_to":               "Caddyfile:3",
 		"redirect_to https://x.com": "no host",
 		"redirect_to a.example:0":   "port",
-		"nonsense":                  "unrecognized subdirective 'nonsense'",
+		"nonsense":                  "unrecognized subdirective 'nonsense': hass_login takes home, domain,",
+		"session 1d 2d":             "write `session <duration>`",
 		"home a\nhome b":            "given twice",
 	} {
 		_, err := adapt(t, ":80 {\nhass_login {\n"+words+"\n}\n}\n")

@@ -5,6 +5,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-hass/caddy-hass/internal/syntax"
 )
 
 func init() {
@@ -43,7 +45,7 @@ func parseHassLogin(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 func (h *HassLogin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume directive name
 	if d.NextArg() {
-		return d.ArgErr()
+		return d.Errf("hass_login takes no argument but a matcher: write `domain <domain>` and the rest in a block { … }")
 	}
 	seen := make(map[string]bool)
 	for d.NextBlock(0) {
@@ -56,32 +58,28 @@ func (h *HassLogin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		var err error
 		switch word {
 		case "home":
-			err = oneArg(d, &h.Home)
+			h.Home, err = syntax.One(d, "home <name>")
 		case "domain":
-			if err = oneArg(d, &h.Domain); err == nil && !hasPlaceholder(h.Domain) {
+			if h.Domain, err = syntax.One(d, "domain <domain>"); err == nil && !syntax.HasPlaceholder(h.Domain) {
 				if _, bad := checkDomain(h.Domain); bad != nil {
 					err = d.Errf("domain %v", bad)
 				}
 			}
 		case "cookie":
-			err = oneArg(d, &h.Cookie)
+			h.Cookie, err = syntax.One(d, "cookie <name>")
 		case "issuer":
-			err = oneArg(d, &h.Issuer)
+			h.Issuer, err = syntax.One(d, "issuer <name>")
 		case "audience":
-			if h.Audience = d.RemainingArgs(); len(h.Audience) == 0 {
-				err = d.ArgErr()
-			}
+			h.Audience, err = syntax.Args(d, 1, 0, "audience <name…>")
 		case "lifetime":
 			err = durationArg(d, word, &h.Lifetime)
 		case "session":
 			err = durationArg(d, word, &h.Session)
 		case "redirect_to":
-			args := d.RemainingArgs()
-			if len(args) == 0 {
-				err = d.ArgErr()
-			}
+			var args []string
+			args, err = syntax.Args(d, 1, 0, "redirect_to <host…>")
 			for _, s := range args {
-				if _, bad := parseHostPattern(s); bad != nil && !hasPlaceholder(s) {
+				if _, bad := parseHostPattern(s); bad != nil && !syntax.HasPlaceholder(s) {
 					return d.Errf("redirect_to %v", bad)
 				}
 			}
@@ -91,7 +89,7 @@ func (h *HassLogin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		case "passwordless":
 			h.Passwordless, err = parsePasswordless(d)
 		default:
-			err = d.Errf("unrecognized subdirective '%s'", word)
+			err = syntax.Unknown(d, "hass_login", "home, domain, cookie, issuer, audience, lifetime, session, redirect_to, client_certificate and passwordless")
 		}
 		if err != nil {
 			return err
@@ -101,8 +99,8 @@ func (h *HassLogin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 func parsePasswordless(d *caddyfile.Dispenser) (*Passwordless, error) {
-	if d.NextArg() {
-		return nil, d.ArgErr()
+	if err := syntax.None(d, "passwordless"); err != nil {
+		return nil, err
 	}
 	p := new(Passwordless)
 	seen := make(map[string]bool)
@@ -112,36 +110,28 @@ func parsePasswordless(d *caddyfile.Dispenser) (*Passwordless, error) {
 			return nil, d.Errf("%s is given twice", word)
 		}
 		seen[word] = true
+
+		var err error
 		switch word {
 		case "create":
-			if d.NextArg() {
-				return nil, d.ArgErr()
-			}
+			err = syntax.None(d, "create")
 			p.Create = true
 		case "provider":
-			if err := oneArg(d, &p.Provider); err != nil {
-				return nil, err
-			}
+			p.Provider, err = syntax.One(d, "provider <id>")
 		default:
-			return nil, d.Errf("unrecognized subdirective '%s'", word)
+			err = syntax.Unknown(d, "passwordless", "create and provider")
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	return p, nil
 }
 
-func hasPlaceholder(s string) bool {
-	for _, c := range s {
-		if c == '{' {
-			return true
-		}
-	}
-	return false
-}
-
 // durationArg reads a duration above zero.
 func durationArg(d *caddyfile.Dispenser, word string, into *caddy.Duration) error {
-	var s string
-	if err := oneArg(d, &s); err != nil {
+	s, err := syntax.One(d, word+" <duration>")
+	if err != nil {
 		return err
 	}
 	parsed, err := caddy.ParseDuration(s)

@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-hass/caddy-hass/internal/syntax"
 )
 
 func init() {
@@ -48,8 +50,8 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 
 // UnmarshalCaddyfile reads the block of the global option; see parseGlobal.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.ArgErr()
+	if err := syntax.None(d, "hass_onetime { … }"); err != nil {
+		return err
 	}
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -62,7 +64,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		var err error
 		switch word {
 		case "public_url":
-			if a.BaseURL, err = onlyArg(d); err == nil && !strings.Contains(a.BaseURL, "{") {
+			if a.BaseURL, err = syntax.One(d, "public_url <address>"); err == nil && !syntax.HasPlaceholder(a.BaseURL) {
 				if _, bad := checkPublicURL(a.BaseURL); bad != nil {
 					err = d.Errf("public_url: %v", bad)
 				}
@@ -70,27 +72,27 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		case "store":
 			err = a.parseStore(d)
 		case "house":
-			a.House, err = onlyArg(d)
+			a.House, err = syntax.One(d, "house <text>")
 		case "contact":
 			err = a.parseContact(d)
 		case "notify":
 			err = a.parseNotify(d)
 		case "events":
 			var what string
-			if what, err = onlyArg(d); err == nil && what != "off" {
+			if what, err = syntax.One(d, "events off"); err == nil && what != "off" {
 				err = d.Errf("events: %q: there are events unless it says off", what)
 			}
 			a.EventsOff = err == nil
 		case "retention":
 			err = a.parseRetention(d)
 		case "addresses":
-			if a.Addresses, err = onlyArg(d); err == nil {
+			if a.Addresses, err = syntax.One(d, "addresses full|short|none"); err == nil {
 				if bad := checkAddresses(a.Addresses); bad != nil {
 					err = d.Err(bad.Error())
 				}
 			}
 		default:
-			err = d.Errf("hass_onetime knows no %q: public_url, store, house, contact, notify, retention, addresses or events", word)
+			err = syntax.Unknown(d, "the global option hass_onetime", "public_url, store, house, contact, notify, retention, addresses and events")
 		}
 		if err != nil {
 			return err
@@ -100,10 +102,14 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 func (a *App) parseStore(d *caddyfile.Dispenser) error {
+	const usage = "store bbolt [<path>]"
 	if !d.NextArg() {
-		return d.ArgErr()
+		return syntax.Wrong(d, usage)
 	}
 	name := d.Val()
+	if _, err := caddy.GetModule("hass_onetime.stores." + name); err != nil {
+		return d.Errf("store: there is no module hass_onetime.stores.%s: write `%s`", name, usage)
+	}
 	unm, err := caddyfile.UnmarshalModule(d, "hass_onetime.stores."+name)
 	if err != nil {
 		return err
@@ -117,11 +123,11 @@ func (a *App) parseStore(d *caddyfile.Dispenser) error {
 }
 
 func (a *App) parseContact(d *caddyfile.Dispenser) error {
-	args := d.RemainingArgs()
+	args := d.RemainingArgs() // an empty name is told below
 	if len(args) != 2 {
-		return d.ArgErr()
+		return syntax.Wrong(d, "contact <name> <tel:|sms:|mailto:|https:…>")
 	}
-	if !strings.Contains(args[0]+args[1], "{") {
+	if !syntax.HasPlaceholder(args[0] + args[1]) {
 		if err := checkContact(args[0], args[1]); err != nil {
 			return d.Errf("contact: %v", err)
 		}
@@ -131,7 +137,7 @@ func (a *App) parseContact(d *caddyfile.Dispenser) error {
 }
 
 func (a *App) parseNotify(d *caddyfile.Dispenser) error {
-	what, err := onlyArg(d)
+	what, err := syntax.One(d, "notify [<home>:]<action> { target <entity…> }")
 	if err != nil {
 		return err
 	}
@@ -165,18 +171,18 @@ func (a *App) parseNotify(d *caddyfile.Dispenser) error {
 				return d.Err("target stands here twice: write all entities behind one")
 			}
 			seenTarget = true
-			if n.Target = d.RemainingArgs(); len(n.Target) == 0 {
-				return d.ArgErr()
+			if n.Target, err = syntax.Args(d, 1, 0, "target <entity…>"); err != nil {
+				return err
 			}
 			for _, t := range n.Target {
-				if !strings.Contains(t, "{") && !entityShape.MatchString(t) {
+				if !syntax.HasPlaceholder(t) && !entityShape.MatchString(t) {
 					return d.Errf("target: %q is no entity: write it as notify.annas_phone", t)
 				}
 			}
 		case "data":
 			args := d.RemainingArgs()
 			if len(args) != 2 {
-				return d.ArgErr()
+				return syntax.Wrong(d, "data <key> <value>")
 			}
 			if _, ok := n.Data[args[0]]; ok {
 				return d.Errf("data %s stands here twice", args[0])
@@ -186,7 +192,7 @@ func (a *App) parseNotify(d *caddyfile.Dispenser) error {
 			}
 			n.Data[args[0]] = dataValue(args[1])
 		default:
-			return d.Errf("notify knows no %q: target or data", word)
+			return syntax.Unknown(d, "notify", "target and data")
 		}
 	}
 	a.Notify = append(a.Notify, n)
@@ -206,7 +212,7 @@ func dataValue(s string) any {
 var years = regexp.MustCompile(`(\d+)y`)
 
 func (a *App) parseRetention(d *caddyfile.Dispenser) error {
-	arg, err := onlyArg(d)
+	arg, err := syntax.One(d, "retention <duration>")
 	if err != nil {
 		return err
 	}
@@ -240,22 +246,13 @@ func (s *BoltStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		s.Path = d.Val()
 	}
-	if d.NextArg() {
-		return d.ArgErr()
+	if err := syntax.None(d, "store bbolt [<path>]"); err != nil {
+		return err
 	}
 	if d.NextBlock(d.Nesting()) {
 		return d.Errf("store bbolt knows no %q", d.Val())
 	}
 	return nil
-}
-
-// onlyArg is the one argument of the word the dispenser stands at.
-func onlyArg(d *caddyfile.Dispenser) (string, error) {
-	args := d.RemainingArgs()
-	if len(args) != 1 || args[0] == "" {
-		return "", d.ArgErr()
-	}
-	return args[0], nil
 }
 
 // Interface guards

@@ -1,11 +1,11 @@
 package caddyonetime
 
 import (
-	"strings"
-
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-hass/caddy-hass/internal/syntax"
 )
 
 func init() {
@@ -39,8 +39,8 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 
 // UnmarshalCaddyfile reads what stands behind "dashboard"; see parseDirective.
 func (h *DashboardHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		return d.ArgErr()
+	if err := syntax.None(d, "hass_onetime [<matcher>] dashboard { … }"); err != nil {
+		return err
 	}
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -50,11 +50,16 @@ func (h *DashboardHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 		seen[word] = true
 
+		switch word {
+		case "manage", "user", "frame_ancestors":
+		default:
+			return syntax.Unknown(d, "hass_onetime dashboard", "manage, user and frame_ancestors")
+		}
 		args := d.RemainingArgs()
 		switch word {
 		case "manage":
 			if len(args) < 2 {
-				return d.ArgErr()
+				return syntax.Wrong(d, "manage <claim> <value…>")
 			}
 			h.Manage = &Claim{Name: args[0], Values: args[1:]}
 			if err := h.Manage.check(); err != nil {
@@ -62,7 +67,7 @@ func (h *DashboardHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 		case "user":
 			if len(args) != 1 {
-				return d.ArgErr()
+				return syntax.Wrong(d, "user <placeholder>")
 			}
 			h.User = args[0]
 			if err := checkUser(h.User); err != nil {
@@ -70,10 +75,10 @@ func (h *DashboardHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 		case "frame_ancestors":
 			if len(args) == 0 {
-				return d.ArgErr()
+				return syntax.Wrong(d, "frame_ancestors <origin…>")
 			}
 			for _, origin := range args {
-				if strings.Contains(origin, "{") {
+				if syntax.HasPlaceholder(origin) {
 					continue
 				}
 				if err := checkAncestor(origin); err != nil {
@@ -81,8 +86,6 @@ func (h *DashboardHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				}
 			}
 			h.FrameAncestors = args
-		default:
-			return d.Errf("hass_onetime dashboard knows no %q: manage, user or frame_ancestors", word)
 		}
 		if d.NextBlock(d.Nesting()) {
 			return d.Errf("%s takes no block", word)

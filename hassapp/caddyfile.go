@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddytls"
+
+	"github.com/caddy-hass/caddy-hass/internal/syntax"
 )
 
 func init() {
@@ -50,8 +52,8 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 		}
 		return nil, d.Errf("there is a home %q already", name)
 	}
-	if d.NextArg() {
-		return nil, d.ArgErr()
+	if err := syntax.None(d, "hass [<name>] { … }"); err != nil {
+		return nil, err
 	}
 	home := new(Home)
 	if err := home.unmarshalCaddyfile(d); err != nil {
@@ -73,27 +75,25 @@ func (h *Home) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		var err error
 		switch word {
 		case "url":
-			h.URL, err = onlyArg(d)
-			if err == nil && !hasPlaceholder(h.URL) {
+			h.URL, err = syntax.One(d, "url <address>")
+			if err == nil && !syntax.HasPlaceholder(h.URL) {
 				if _, bad := checkURL(h.URL); bad != nil {
 					err = d.Errf("url: %v", bad)
 				}
 			}
 		case "token":
-			h.Token, err = onlyArg(d)
+			h.Token, err = parseToken(d)
 		case "timeout":
 			err = h.parseTimeout(d)
 		case "tls_server_name":
-			h.tlsSettings().ServerName, err = onlyArg(d)
+			h.tlsSettings().ServerName, err = syntax.One(d, "tls_server_name <name>")
 		case "tls_trust_pool":
 			err = h.parseTrustPool(d)
 		case "tls_insecure_skip_verify":
 			h.tlsSettings().InsecureSkipVerify = true
-			if d.NextArg() {
-				err = d.ArgErr()
-			}
+			err = syntax.None(d, "tls_insecure_skip_verify")
 		default:
-			err = d.Errf("hass knows no %q: url, token, timeout, tls_server_name, tls_trust_pool or tls_insecure_skip_verify", word)
+			err = syntax.Unknown(d, "hass", "url, token, timeout, tls_server_name, tls_trust_pool and tls_insecure_skip_verify")
 		}
 		if err != nil {
 			return err
@@ -107,8 +107,20 @@ func (h *Home) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+func parseToken(d *caddyfile.Dispenser) (string, error) {
+	args := d.RemainingArgs()
+	switch {
+	case len(args) == 1 && args[0] != "":
+		return args[0], nil
+	case len(args) == 0 || len(args) == 1:
+		return "", d.Err("token is empty: write {env.HASS_TOKEN} or {file./path}. " +
+			"({$HASS_TOKEN} is put in while the Caddyfile is read, and is nothing where the variable is not set)")
+	}
+	return "", syntax.Wrong(d, "token <placeholder>")
+}
+
 func (h *Home) parseTimeout(d *caddyfile.Dispenser) error {
-	arg, err := onlyArg(d)
+	arg, err := syntax.One(d, "timeout <duration>")
 	if err != nil {
 		return err
 	}
@@ -122,9 +134,12 @@ func (h *Home) parseTimeout(d *caddyfile.Dispenser) error {
 
 func (h *Home) parseTrustPool(d *caddyfile.Dispenser) error {
 	if !d.NextArg() {
-		return d.ArgErr()
+		return syntax.Wrong(d, "tls_trust_pool <module> …")
 	}
 	provider := d.Val()
+	if _, err := caddy.GetModule("tls.ca_pool.source." + provider); err != nil {
+		return d.Errf("tls_trust_pool: there is no module tls.ca_pool.source.%s: write `tls_trust_pool file <pem>`", provider)
+	}
 	unm, err := caddyfile.UnmarshalModule(d, "tls.ca_pool.source."+provider)
 	if err != nil {
 		return err
@@ -142,22 +157,4 @@ func (h *Home) tlsSettings() *TLS {
 		h.TLS = new(TLS)
 	}
 	return h.TLS
-}
-
-func hasPlaceholder(s string) bool {
-	for _, r := range s {
-		if r == '{' {
-			return true
-		}
-	}
-	return false
-}
-
-// onlyArg is the one argument of the word the dispenser stands at.
-func onlyArg(d *caddyfile.Dispenser) (string, error) {
-	args := d.RemainingArgs()
-	if len(args) != 1 || args[0] == "" {
-		return "", d.ArgErr()
-	}
-	return args[0], nil
 }

@@ -61,13 +61,16 @@ func TestAdapt(t *testing.T) {
 // What is wrong is told with the file and the line.
 func TestAdaptRefuses(t *testing.T) {
 	for options, want := range map[string][2]string{
-		"hass {\nurl http://a\ntoken x\nport 8123\n}":                                          {`no "port"`, ":5"},
+		"hass {\nurl http://a\ntoken x\nport 8123\n}":                                          {"unrecognized subdirective 'port': hass takes url, token,", ":5"},
 		"hass {\nurl http://a\nurl http://b\ntoken x\n}":                                       {"url stands here twice", ":4"},
 		"hass {\nurl http://a\ntoken x\ntoken y\n}":                                            {"token stands here twice", ":5"},
 		"hass {\nurl http://a\ntoken x\ntls_insecure_skip_verify\ntls_insecure_skip_verify\n}": {"twice", ":6"},
 		"hass {\nurl http://a\ntoken x\ntls_insecure_skip_verify yes\n}":                       {"wrong argument count", ":5"},
 		"hass {\nurl http://a\ntoken x\ntls_server_name\n}":                                    {"wrong argument count", ":5"},
 		"hass {\nurl http://a\ntoken x\ntls_trust_pool nobody\n}":                              {"tls.ca_pool.source.nobody", ":5"},
+		"hass {\nurl http://a\ntoken x\ntls_trust_pool /etc/home.pem\n}":                       {"write `tls_trust_pool file <pem>`", ":5"},
+		"hass {\nurl http://a\ntoken {$CADDY_HASS_NOT_SET}\n}":                                 {"token is empty: write {env.HASS_TOKEN}", ":4"},
+		"hass {\nurl http://a\ntoken a b\n}":                                                   {"write `token <placeholder>`", ":4"},
 		"hass {\nurl http://a\ntoken x\ntimeout soon\n}":                                       {"no time above zero", ":5"},
 		"hass {\nurl http://a\ntoken x\ntimeout 0\n}":                                          {"no time above zero", ":5"},
 		"hass {\nurl http://a\ntoken x\ntimeout -5s\n}":                                        {"no time above zero", ":5"},
