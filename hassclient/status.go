@@ -57,6 +57,9 @@ type HomeConfig struct {
 // Running reports whether the home has finished starting.
 func (h HomeConfig) Running() bool { return h.State == "RUNNING" }
 
+// Starting reports whether the home is on its way there.
+func (h HomeConfig) Starting() bool { return h.State == "NOT_RUNNING" || h.State == "STARTING" }
+
 // Status returns the present status.
 func (c *Client) Status() Status {
 	c.mu.Lock()

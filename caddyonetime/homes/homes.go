@@ -25,6 +25,10 @@ const (
 	// press right after a start is not turned away.
 	startGrace = 2 * time.Second
 
+	// startPatience is how long a home is waited for that is connected, and
+	// still starting. It leaves time to look at states before readyTimeout.
+	startPatience = 4 * time.Second
+
 	// verifyTimeout bounds the question what became of a script.
 	verifyTimeout = 5 * time.Second
 )
@@ -55,7 +59,7 @@ func (hs *homes) Acquire(name string) (onetime.Home, func(), error) {
 	defer hs.mu.Unlock()
 	h := hs.homes[name]
 	if h == nil || h.client != client {
-		h = &home{client: client, now: time.Now}
+		h = &home{client: client, now: time.Now, startPatience: startPatience}
 		hs.homes[name] = h
 	}
 	return h, release, nil
@@ -63,8 +67,9 @@ func (hs *homes) Acquire(name string) (onetime.Home, func(), error) {
 
 // home is one home; what it remembers lasts as long as its client.
 type home struct {
-	client *hassclient.Client
-	now    func() time.Time
+	client        *hassclient.Client
+	now           func() time.Time
+	startPatience time.Duration
 
 	resolved resolveCache
 

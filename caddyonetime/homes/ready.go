@@ -15,12 +15,50 @@ import (
 // battery is flat, so the states of all targets are looked at first. They are
 // kept up to date by the connection: where targets are named by their entity ids,
 // nothing is asked.
+//
+// A home that is just starting is waited for, where it makes a difference: what
+// is missing may come yet, and a script runs into services that are not there.
 func (h *home) Ready(ctx context.Context, d *onetime.Definition) *onetime.NotReady {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := h.connected(ctx); err != nil {
 		return notReachable(err)
 	}
+	n := h.ready(ctx, d)
+	if n == nil && !runsScripts(d) || n != nil && n.Cause != onetime.CauseUnavailable {
+		return n
+	}
+	if h.started(ctx) {
+		return n
+	}
+	return h.ready(ctx, d)
+}
+
+// runsScripts reports whether more is done than the definition says.
+func runsScripts(d *onetime.Definition) bool {
+	return d.Single == nil || d.Single.Domain == "script"
+}
+
+// started waits a while for a home that is starting. It reports false where
+// there was something to wait for.
+func (h *home) started(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, h.startPatience)
+	defer cancel()
+	for waited := false; ; waited = true {
+		changed := h.client.Changed()
+		config, ok := h.client.Home()
+		if !ok || !config.Starting() || !h.client.Connected() {
+			return !waited
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (h *home) ready(ctx context.Context, d *onetime.Definition) *onetime.NotReady {
 	var entities []string
 	aimed := false // some call says what it acts on
 	for i := range d.Calls {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,6 +137,43 @@ func TestReadyRightAfterTheStart(t *testing.T) {
 	if n := homeOf(t, c).Ready(t.Context(), parse(t, openFront)); n != nil {
 		t.Errorf("not ready: %+v", n)
 	}
+}
+
+// A press while Home Assistant starts waits for what it needs, and not for ever.
+func TestReadyWhileTheHomeStarts(t *testing.T) {
+	w := memory(t)
+	w.memory.SetRunState("STARTING")
+	w.memory.SetState("lock.garden_gate", "unavailable", nil)
+	h := w.home(t, w.user)
+	gate := parse(t, "action: lock.unlock\ntarget: {entity_id: lock.garden_gate}")
+	if n := h.Ready(t.Context(), parse(t, openFront)); n != nil {
+		t.Errorf("a lock that is there already: %+v", n)
+	}
+	h.startPatience = time.Millisecond
+	if n := h.Ready(t.Context(), gate); n == nil || !strings.Contains(n.Message, "still starting") {
+		t.Errorf("a lock that does not come: %+v", n)
+	}
+	if n := h.Ready(t.Context(), parse(t, "action: script.slow_door")); n != nil {
+		t.Errorf("a script is not waited for without end: %+v", n)
+	}
+
+	h.startPatience = time.Minute
+	for name, d := range map[string]*onetime.Definition{"a lock": gate, "a script": parse(t, "action: script.slow_door")} {
+		ready := make(chan *onetime.NotReady)
+		go func() { ready <- h.Ready(t.Context(), d) }()
+		select {
+		case n := <-ready:
+			t.Fatalf("%s was not waited for: %+v", name, n)
+		case <-time.After(20 * time.Millisecond):
+		}
+		defer func() {
+			if n := <-ready; n != nil {
+				t.Errorf("%s: %+v", name, n)
+			}
+		}()
+	}
+	w.memory.SetState("lock.garden_gate", "locked", nil)
+	w.memory.SetRunState("RUNNING")
 }
 
 // While Home Assistant starts, half of its services and entities are not there yet.
