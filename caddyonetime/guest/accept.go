@@ -1,6 +1,7 @@
 package guest
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 )
@@ -61,4 +62,10 @@ func weight(params string) float64 {
 		return q
 	}
 	return 1
+}
+
+// AcceptsGzip reports whether a client takes what gzip has made smaller.
+func AcceptsGzip(r *http.Request) bool {
+	q, named := quality(r.Header.Get("Accept-Encoding"), "gzip", "")
+	return named && q > 0
 }

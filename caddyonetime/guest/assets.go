@@ -162,7 +162,7 @@ func serveAsset(r *request, name string) {
 	header := r.w.Header()
 	body := a.plain
 	header.Set("Vary", "Accept-Encoding")
-	if q, named := quality(r.Header.Get("Accept-Encoding"), "gzip", ""); named && q > 0 {
+	if AcceptsGzip(r.Request) {
 		header.Set("Content-Encoding", "gzip")
 		body = a.small()
 	}

@@ -247,6 +247,9 @@ func TestEveryPage(t *testing.T) {
 				var e *pagetest.Examiner
 				openScene(t, browser, l, s, func(tab context.Context) { e = pagetest.Examine(t, tab) })
 				e.Check(t, axe)
+				if n := e.Bytes(); n > maxPageBytes {
+					t.Errorf("it weighs %d bytes", n)
+				}
 			})
 		}
 	}

@@ -91,6 +91,9 @@ func TestLimiterCountsNetworks(t *testing.T) {
 	}
 }
 
+// maxPageBytes is what a guest's page weighs at most, all in, over the network.
+const maxPageBytes = 15_000
+
 // TestPageIsSmall: 15 kB with everything, as it is sent to a phone.
 func TestPageIsSmall(t *testing.T) {
 	w := newWorld(t)
@@ -109,7 +112,7 @@ func TestPageIsSmall(t *testing.T) {
 			}
 		}
 		t.Logf("%s: page %d bytes, all %d", l.Tag(), page.Body.Len(), sum)
-		if sum > 15_000 {
+		if sum > maxPageBytes {
 			t.Errorf("%s: %d bytes", l.Tag(), sum)
 		}
 	}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"image/png"
@@ -468,6 +469,18 @@ func TestPagesAreLight(t *testing.T) {
 		}
 	}
 	t.Logf("the heaviest weighs %d bytes", heaviest)
+
+	// Who cannot read what is compressed gets the same.
+	for _, name := range []string{"/-/host.css", "/-/actions.js", "/-/icon.svg", "/-/icon-192.png"} {
+		plain := w.get(anna, name, "Accept-Encoding", "gzip;q=0").want(200)
+		if e := plain.Header.Get("Content-Encoding"); e != "" {
+			t.Errorf("%s is sent as %s", name, e)
+		}
+		again := w.get(anna, name) // Go's client asks for gzip, and unpacks it
+		if !bytes.Equal(plain.body, again.body) || again.Uncompressed == strings.HasSuffix(name, ".png") {
+			t.Errorf("%s: %d bytes, and %d of them compressed: %t", name, len(plain.body), len(again.body), again.Uncompressed)
+		}
+	}
 }
 
 // TestPagesAreAccessible looks for what would leave people out who cannot see

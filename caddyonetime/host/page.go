@@ -6,13 +6,10 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"html/template"
-	"mime"
 	"net/http"
 	"net/url"
-	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -31,17 +28,6 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"icon": icon,
 	"tile": tileIcon,
 }).ParseFS(templateFiles, "templates/*.html"))
-
-// assetVersion changes with any of the assets, so that browsers may keep them.
-var assetVersion = func() string {
-	sum := sha256.New()
-	entries, _ := assetFiles.ReadDir("assets")
-	for _, e := range entries {
-		b, _ := assetFiles.ReadFile("assets/" + e.Name())
-		sum.Write(b)
-	}
-	return hex.EncodeToString(sum.Sum(nil)[:6])
-}()
 
 // page is what every page's template gets.
 type page struct {
@@ -141,30 +127,6 @@ var nobodyStyleHash = func() string {
 	sum := sha256.Sum256([]byte(nobodyStyle))
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }()
-
-// asset serves what pages load.
-func (r *request) asset() error {
-	name := r.params["asset"]
-	b, err := assetFiles.ReadFile("assets/" + name)
-	if err != nil {
-		return onetime.ErrNotFound
-	}
-	ct := mime.TypeByExtension(path.Ext(name))
-	switch path.Ext(name) {
-	case ".js":
-		ct = "text/javascript; charset=utf-8"
-	}
-	r.w.Header().Set("Content-Type", ct)
-	if r.URL.Query().Get("v") == assetVersion {
-		r.w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
-	}
-	r.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	r.w.WriteHeader(http.StatusOK)
-	if r.Method != http.MethodHead {
-		r.w.Write(b)
-	}
-	return nil
-}
 
 // zone is where the home of that name is, as far as it is known.
 func (r *request) zone(home string) *time.Location {

@@ -16,6 +16,11 @@ const (
 	linksPerPage = 20
 	maxTiles     = 6
 
+	// Links that were used up so recently stay in the list of live ones, so that their
+	// host sees that they were pressed: so many at most.
+	justUsed    = 12 * time.Hour
+	maxJustUsed = 5
+
 	// recentTokens is how many of the newest links say which actions are used
 	// most, who makes links, and whom for.
 	recentTokens = 200
@@ -114,9 +119,6 @@ func (r *request) linksPage() error {
 	if err != nil {
 		return err
 	}
-	for _, view := range views {
-		d.Links = append(d.Links, r.linkView(l, view))
-	}
 	if next != "" {
 		d.Next = listAddress(q, "after", next)
 	}
@@ -128,6 +130,13 @@ func (r *request) linksPage() error {
 	recent, _, err := r.svc.Tokens(ctx, onetime.TokenQuery{Limit: recentTokens, By: r.mine()})
 	if err != nil {
 		return err
+	}
+	shown := views
+	if plain && !d.Ended && !d.Select {
+		shown = withJustUsed(views, recent, r.h.cfg.Now())
+	}
+	for _, view := range shown {
+		d.Links = append(d.Links, r.linkView(l, view))
 	}
 	d.First = len(recent) == 0
 	if d.Actions, err = r.svc.Actions(ctx); err != nil {
@@ -153,6 +162,30 @@ func (r *request) linksPage() error {
 	}
 	d.Undo = r.undoOf(l, q.Get("off"))
 	return r.render(http.StatusOK, "links.html", r.makePage("links", l.T("host.links.title"), d))
+}
+
+// withJustUsed adds to live links those that were used up a moment ago, newest first.
+func withJustUsed(live, recent []*onetime.View, now time.Time) []*onetime.View {
+	var added []*onetime.View
+	for _, v := range recent {
+		if v.Status == onetime.StatusUsedUp && now.Sub(lastUse(v)) < justUsed && !slices.ContainsFunc(live, func(o *onetime.View) bool { return o.Token.ID == v.Token.ID }) {
+			added = append(added, v)
+		}
+	}
+	slices.SortStableFunc(added, func(a, b *onetime.View) int { return lastUse(b).Compare(lastUse(a)) })
+	all := append(added[:min(len(added), maxJustUsed)], live...)
+	slices.SortStableFunc(all, func(a, b *onetime.View) int { return b.Token.CreatedAt.Compare(a.Token.CreatedAt) })
+	return all
+}
+
+// lastUse is when a link was pressed last; the zero time for one that never was.
+func lastUse(v *onetime.View) (last time.Time) {
+	for _, a := range v.Actions {
+		if at := a.Use.LastAt; at != nil && at.After(last) {
+			last = *at
+		}
+	}
+	return last
 }
 
 // tiles are the actions that the visitor may share, most used first.
