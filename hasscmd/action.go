@@ -30,14 +30,7 @@ type action struct {
 }
 
 func actionCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "action",
-		Short: "Defines and lists what guests may do",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(actionSetCommand(), actionListCommand())
-	return cmd
+	return group("action", "Defines and lists what guests may do", actionSetCommand(), actionListCommand())
 }
 
 func actionSetCommand() *cobra.Command {

@@ -39,3 +39,15 @@ func commands() []*cobra.Command {
 		explainCommand(), importCommand(),
 	}
 }
+
+// group is a command that only has commands under it. An unknown one is an error.
+func group(name, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   name,
+		Short: short,
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}

@@ -15,14 +15,7 @@ import (
 )
 
 func cookieCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "cookie <command>",
-		Short: "Makes tokens by which programs get into residents' services",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(cookieCreateCommand())
-	return cmd
+	return group("cookie", "Makes tokens by which programs get into residents' services", cookieCreateCommand())
 }
 
 func cookieCreateCommand() *cobra.Command {

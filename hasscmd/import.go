@@ -19,14 +19,7 @@ import (
 )
 
 func importCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "import",
-		Short: "Takes actions and links over from elsewhere",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(importOneTimeServiceCommand(), endOldLinksCommand())
-	return cmd
+	return group("import", "Takes actions and links over from elsewhere", importOneTimeServiceCommand(), endOldLinksCommand())
 }
 
 func importOneTimeServiceCommand() *cobra.Command {

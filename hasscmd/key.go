@@ -16,14 +16,7 @@ import (
 )
 
 func keyCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "key <command>",
-		Short: "Shows and changes the keys that sign residents' cookies",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(keyRotateCommand(), keyExportCommand())
-	return cmd
+	return group("key", "Shows and changes the keys that sign residents' cookies", keyRotateCommand(), keyExportCommand())
 }
 
 func keyRotateCommand() *cobra.Command {

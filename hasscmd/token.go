@@ -39,14 +39,7 @@ type token struct {
 }
 
 func tokenCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "token",
-		Short: "Makes, lists and revokes links for guests",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(tokenCreateCommand(), tokenListCommand(), tokenRevokeCommand())
-	return cmd
+	return group("token", "Makes, lists and revokes links for guests", tokenCreateCommand(), tokenListCommand(), tokenRevokeCommand())
 }
 
 func tokenCreateCommand() *cobra.Command {
@@ -322,8 +315,8 @@ func personName(p onetime.Person) string {
 func tokenRevokeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "revoke <id or link>…",
-		Short:   "Switches links off for good",
-		Long:    "Switches links off: they open nothing any more. Their records stay.",
+		Short:   "Switches links off",
+		Long:    "Switches links off: they open nothing any more. Their records stay, and the\nhost's side can switch them on again.",
 		Example: `  caddy hass token revoke 7K2M9P`,
 		Args:    cobra.MinimumNArgs(1),
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/boombuler/barcode/qr"
+
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 )
 
 // qrMargin is the quiet zone around a code, in modules (ISO/IEC 18004).
@@ -41,13 +43,19 @@ func qrSVG(text string) (string, error) {
 		`<path fill="#fff" d="M0 0h%dv%dH0z"/><path fill="#000" d="%s"/></svg>`, side, side, side, side, path.String()), nil
 }
 
-// qr answers with the code of a link, to be shown.
-func (r *request) qr() error {
+// linkOfID is the token that the query names, and its link.
+func (r *request) linkOfID() (*onetime.View, string, error) {
 	v, err := r.token(r.URL.Query().Get("id"))
 	if err != nil {
-		return err
+		return nil, "", err
 	}
 	link, err := r.link(v)
+	return v, link, err
+}
+
+// qr answers with the code of a link, to be shown.
+func (r *request) qr() error {
+	_, link, err := r.linkOfID()
 	if err != nil {
 		return err
 	}
@@ -70,11 +78,7 @@ const qrScale = 12
 // qrPNG answers with the code of a link as a file, for programs that know no
 // SVG.
 func (r *request) qrPNG() error {
-	v, err := r.token(r.URL.Query().Get("id"))
-	if err != nil {
-		return err
-	}
-	link, err := r.link(v)
+	v, link, err := r.linkOfID()
 	if err != nil {
 		return err
 	}
@@ -122,11 +126,7 @@ type paperView struct {
 }
 
 func (r *request) paper(name, title string) error {
-	v, err := r.token(r.URL.Query().Get("id"))
-	if err != nil {
-		return err
-	}
-	link, err := r.link(v)
+	v, link, err := r.linkOfID()
 	if err != nil {
 		return err
 	}
