@@ -53,7 +53,7 @@ func TestForbiddenPage(t *testing.T) {
 	if placeholder(t, res, "id") != "" || strings.Contains(body, token) {
 		t.Error("who is not allowed has an identity, or the token is in the page")
 	}
-	if res := ask(guard(nil), append(pageView, "Accept-Language: de-AT, en;q=0.5")...); !strings.Contains(res.Body.String(), `lang="de"`) || !strings.Contains(res.Body.String(), "Hier darfst du nicht hinein") {
+	if res := ask(guard(nil), append(pageView, "Accept-Language: de-AT, en;q=0.5")...); !strings.Contains(res.Body.String(), `lang="de"`) || !strings.Contains(res.Body.String(), "Hier dürfen Sie nicht hinein") {
 		t.Errorf("in German:\n%s", res.Body)
 	}
 

@@ -14,7 +14,7 @@ import (
 )
 
 // guardPage is a page at the service's own address, where no file of ours is: it
-// brings its style along. Its texts are keys of assets/words.json.
+// brings its style along. Its texts are keys as those of a loginPage.
 type guardPage struct {
 	Title, Text, Detail string
 	Who                 string // not a key
@@ -35,23 +35,13 @@ var guardParts = sync.OnceValues(func() (*template.Template, [2]string) {
 
 func (p guardPage) write(w http.ResponseWriter, r *http.Request, status int) error {
 	page, style := guardParts()
-	all, _ := wordsOf()
-	lang := languageOf(r)
-	t := func(key string) string {
-		if key == "" {
-			return ""
-		}
-		if s, ok := all[lang][key]; ok {
-			return s
-		}
-		return all[pageLanguages[0]][key]
-	}
+	l := languageOf(r)
 	data := struct {
 		guardPage
-		Lang  string
-		Style template.CSS
-	}{p, lang, template.CSS(style[0])} //nolint:gosec // our own file
-	data.Title, data.Text, data.Detail, data.LinkText = t(p.Title), t(p.Text), t(p.Detail), t(p.LinkText)
+		Lang, Dir string
+		Style     template.CSS
+	}{p, l.Tag(), l.Dir(), template.CSS(style[0])} //nolint:gosec // our own file
+	data.Title, data.Text, data.Detail, data.LinkText = say(l, p.Title), say(l, p.Text), say(l, p.Detail), say(l, p.LinkText)
 	var b bytes.Buffer
 	if err := page.Execute(&b, data); err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("page: %w", err))
@@ -65,7 +55,7 @@ func (p guardPage) write(w http.ResponseWriter, r *http.Request, status int) err
 	header.Set("Content-Security-Policy", policy)
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Length", strconv.Itoa(b.Len()))
-	header.Set("Content-Language", lang)
+	header.Set("Content-Language", l.Tag())
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("X-Robots-Tag", "noindex")

@@ -3,7 +3,6 @@ package caddyjwt
 import (
 	"bytes"
 	"embed"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"html/template"
@@ -14,13 +13,15 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"golang.org/x/text/language"
+
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 //go:embed assets
 var assets embed.FS
 
-// loginPage is a page of the login. Its texts are keys of assets/words.json.
+// loginPage is a page of the login. Its texts are keys of login.json in
+// internal/words, without the "login." before them.
 type loginPage struct {
 	Title, Text, Detail string
 	Link, LinkText      string
@@ -33,32 +34,17 @@ type loginPage struct {
 	Provider  string // the id of Home Assistant's auth provider to enter by
 }
 
-// loginWords is the texts by language and key.
-type loginWords map[string]map[string]string
+// languageOf is the language of whom a page is for.
+func languageOf(r *http.Request) *words.Language {
+	return words.Match(r.Header.Get("Accept-Language"))
+}
 
-var wordsOf = sync.OnceValues(func() (loginWords, language.Matcher) {
-	text, err := assets.ReadFile("assets/words.json")
-	if err != nil {
-		panic(err) // it is part of the program
+// say returns the text of a key of login.json, or nothing for none.
+func say(l *words.Language, key string) string {
+	if key == "" {
+		return ""
 	}
-	var w loginWords
-	if err := json.Unmarshal(text, &w); err != nil {
-		panic(err)
-	}
-	return w, language.NewMatcher([]language.Tag{language.English, language.German})
-})
-
-// pageLanguages are the languages of the matcher, in its order.
-var pageLanguages = []string{"en", "de"}
-
-func languageOf(r *http.Request) string {
-	_, matcher := wordsOf()
-	tags, _, err := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
-	if err != nil {
-		return pageLanguages[0]
-	}
-	_, i, _ := matcher.Match(tags...)
-	return pageLanguages[i]
+	return l.T("login." + key)
 }
 
 var loginTemplate = sync.OnceValue(func() *template.Template {
@@ -70,24 +56,14 @@ var loginTemplate = sync.OnceValue(func() *template.Template {
 const pagePolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 func (h *HassLogin) writePage(w http.ResponseWriter, r *http.Request, status int, p loginPage) error {
-	all, _ := wordsOf()
-	lang := languageOf(r)
-	t := func(key string) string {
-		if key == "" {
-			return ""
-		}
-		if s, ok := all[lang][key]; ok {
-			return s
-		}
-		return all[pageLanguages[0]][key]
-	}
+	l := languageOf(r)
 	data := struct {
 		loginPage
-		Lang, Asset, Trouble, NoScript string
-	}{p, lang, loginPath, t("js.trouble"), t("js.none")}
-	data.Title, data.Text, data.Detail, data.LinkText = t(p.Title), t(p.Text), t(p.Detail), t(p.LinkText)
+		Lang, Dir, Asset, Trouble, NoScript string
+	}{p, l.Tag(), l.Dir(), loginPath, say(l, "js.trouble"), say(l, "js.none")}
+	data.Title, data.Text, data.Detail, data.LinkText = say(l, p.Title), say(l, p.Text), say(l, p.Detail), say(l, p.LinkText)
 	if p.Do == "switch" {
-		data.Trouble = t("switch.app")
+		data.Trouble = say(l, "switch.app")
 	}
 	var b bytes.Buffer
 	if err := loginTemplate().Execute(&b, data); err != nil {
@@ -98,7 +74,7 @@ func (h *HassLogin) writePage(w http.ResponseWriter, r *http.Request, status int
 	header.Set("Content-Security-Policy", pagePolicy)
 	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Length", strconv.Itoa(b.Len()))
-	header.Set("Content-Language", lang)
+	header.Set("Content-Language", l.Tag())
 	header.Set("Referrer-Policy", "no-referrer")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("X-Robots-Tag", "noindex")

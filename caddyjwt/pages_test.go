@@ -2,7 +2,6 @@ package caddyjwt
 
 import (
 	"context"
-	"encoding/json"
 	"image"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/caddy-hass/caddy-hass/internal/pagetest"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 // pageScenes are the pages of the login, each by what writes it.
@@ -35,19 +35,27 @@ func pageScenes(t *testing.T) map[string]func(w http.ResponseWriter, r *http.Req
 		"out":     page(200, loginPage{Title: "out.title", Text: "out.text", Link: "/", LinkText: "out.link"}),
 		"frame":   func(w http.ResponseWriter, r *http.Request) error { return guard.framePage(w, r, ha) },
 		"refused": func(w http.ResponseWriter, r *http.Request) error { return guard.refusedPage(w, r, ha) },
+
+		"in":           page(200, loginPage{Title: "in.title", Text: "in.text", Who: "Anna-Katharina Schmidtbauer"}),
+		"enter":        page(200, loginPage{Title: "return.title", Text: "return.text", Link: "/auth/authorize", LinkText: "enter.link"}),
+		"switch":       page(200, loginPage{Title: "switch.title", Text: "forbidden.text", Who: "Anna", Detail: "switch.text", Link: "/", LinkText: "switch.link", Do: "switch", Again: ha.RequestURI()}),
+		"cert-none":    page(403, loginPage{Title: "cert.none.title", Text: "cert.none", Link: ha.String(), LinkText: "cert.link"}),
+		"cert-unknown": page(403, loginPage{Title: "cert.title", Text: "cert.unknown", Link: ha.String(), LinkText: "cert.link"}),
+		"cert-dates":   page(403, loginPage{Title: "cert.title", Text: "cert.dates", Link: "/", LinkText: "target.link"}),
+		"cert-later":   page(503, loginPage{Title: "cert.later.title", Text: "why.home"}),
 	}
-	var all loginWords
-	text, err := assets.ReadFile("assets/words.json")
-	if err == nil {
-		err = json.Unmarshal(text, &all)
+	for name, p := range map[string]guardPage{
+		"forbidden":       {Detail: "forbidden.ask"},
+		"forbidden-or":    {Detail: "forbidden.or", Link: ha.String(), LinkText: "switch.title"},
+		"forbidden-hand":  {Detail: "forbidden.hand", Link: ha.String(), LinkText: "target.link"},
+		"forbidden-frame": {Detail: "forbidden.ask", NewTab: true},
+	} {
+		p.Title, p.Text, p.Who = "forbidden.title", "forbidden.text", "فاطمة الزهراء"
+		scenes[name] = func(w http.ResponseWriter, r *http.Request) error { return p.write(w, r, http.StatusForbidden) }
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for key := range all["en"] {
-		if why, ok := strings.CutPrefix(key, "why."); ok {
-			scenes["loop-"+why] = page(400, loginPage{Title: "loop.title", Text: "loop.text", Detail: key, Link: ha.String(), LinkText: "loop.link"})
-		}
+	for _, key := range words.Get("en").Keys("login.why.") {
+		why := strings.TrimPrefix(key, "login.")
+		scenes["loop-"+strings.TrimPrefix(why, "why.")] = page(400, loginPage{Title: "loop.title", Text: "loop.text", Detail: why, Link: ha.String(), LinkText: "loop.link"})
 	}
 	return scenes
 }
@@ -105,6 +113,9 @@ func TestScreenshots(t *testing.T) {
 		{Name: "320-dark-de", Width: 320, Height: 480, Dark: true, Lang: "de"},
 		{Name: "1280-light-en", Width: 1280, Height: 800, Lang: "en"},
 		{Name: "1280-dark-de", Width: 1280, Height: 800, Dark: true, Lang: "de"},
+		{Name: "412-lang-ar", Width: 412, Height: 732, Lang: "ar"},
+		{Name: "320-lang-he", Width: 320, Height: 480, Dark: true, Lang: "he"},
+		{Name: "320-lang-fi", Width: 320, Height: 480, Lang: "fi"},
 		{Name: "412-forced", Width: 412, Height: 732, Dark: true, Lang: "en", Forced: true},
 		{Name: "1280-text400", Width: 1280, Height: 800, Lang: "en", Text: 400},
 	} {
@@ -129,7 +140,7 @@ func TestEveryPage(t *testing.T) {
 	scenes := pageScenes(t)
 	for _, l := range []pagetest.Look{
 		{Name: "phone", Width: 320, Height: 480, Lang: "de"},
-		{Name: "desk", Width: 1280, Height: 800, Dark: true, Lang: "en"},
+		{Name: "desk", Width: 1280, Height: 800, Dark: true, Lang: "ar"},
 	} {
 		for _, scene := range names(scenes) {
 			name := l.Name + "-" + scene

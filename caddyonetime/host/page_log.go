@@ -147,7 +147,7 @@ func (r *request) logRow(l *words.Language, e *onetime.Entry, now time.Time) log
 			row.Icon, row.Amber = "alert", true
 		}
 		if e.DurationMS > 0 {
-			row.Took = l.T("log.took", "s", strconv.FormatFloat(float64(e.DurationMS)/1000, 'f', 1, 64))
+			row.Took = l.T("log.took", "s", l.Decimal(float64(e.DurationMS)/1000))
 		}
 	case onetime.HappenedRefusal:
 		row.Text = l.T("host.event.refusal", "status", l.T("host.status."+string(e.Status)))

@@ -2,11 +2,14 @@ package words
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -15,13 +18,16 @@ import (
 // and {ampm}.
 // Patterns of moments know {clock}, {weekday}, {day}, {month} and {year}.
 type locale struct {
-	Dir   string `json:"dir"` // "ltr" or "rtl"
+	Name  string `json:"name"` // what its readers call it
+	Dir   string `json:"dir"`  // "ltr" or "rtl"
 	Clock string `json:"clock"`
 	AM    string `json:"am"`
 	PM    string `json:"pm"`
 
-	// Digits are the ten digits from zero, where they are not 0 to 9.
-	Digits string `json:"digits"`
+	// Digits are the ten digits from zero, where they are not 0 to 9. Decimal
+	// stands before fractions, where that is not a full stop.
+	Digits  string `json:"digits"`
+	Decimal string `json:"decimal"`
 
 	// A moment by itself: "today 6:00 pm".
 	Yesterday string `json:"yesterday"`
@@ -68,7 +74,7 @@ type locale struct {
 
 // optional are the fields that a language may lack.
 var optional = map[string]bool{
-	"digits": true, "bound_yesterday": true, "bound_today": true, "bound_tomorrow": true, "bound_date": true, "bound_date_year": true,
+	"digits": true, "decimal": true, "bound_yesterday": true, "bound_today": true, "bound_tomorrow": true, "bound_date": true, "bound_date_year": true,
 }
 
 func (l *locale) parse(raw []byte) error {
@@ -136,35 +142,35 @@ func (l *locale) fill(text string, args ...any) string {
 // Clock writes the time of day in the zone: "6:00 pm", "18:00 Uhr".
 func (l *Language) Clock(t time.Time, zone *time.Location) string {
 	t = t.In(zone)
-	h, half := t.Hour()%12, l.content().locale.AM
+	h, half := t.Hour()%12, l.locale().AM
 	if h == 0 {
 		h = 12
 	}
 	if t.Hour() >= 12 {
-		half = l.content().locale.PM
+		half = l.locale().PM
 	}
-	return l.content().locale.fill(l.content().locale.Clock,
-		"h", h, "h24", t.Hour(), "hh", l.content().locale.twoDigits(t.Hour()), "mm", l.content().locale.twoDigits(t.Minute()), "ampm", half)
+	return l.locale().fill(l.locale().Clock,
+		"h", h, "h24", t.Hour(), "hh", l.locale().twoDigits(t.Hour()), "mm", l.locale().twoDigits(t.Minute()), "ampm", half)
 }
 
 // Time writes a moment by itself, as people near now in the zone say it:
 // "today 6:00 pm", "tomorrow 9:00 am", "Sunday 22 November, 6:00 pm".
 func (l *Language) Time(t, now time.Time, zone *time.Location) string {
-	c := &l.content().locale
+	c := l.locale()
 	return l.moment(t, now, zone, nil, c.Yesterday, c.Today, c.Tomorrow, c.Date, c.DateYear)
 }
 
 // At writes a moment as a part of a sentence that says what happens then:
 // "at 6:00 pm", "tomorrow at 9:00 am", "on Sunday 22 November at 6:00 pm".
 func (l *Language) At(t, now time.Time, zone *time.Location) string {
-	c := &l.content().locale
+	c := l.locale()
 	return l.moment(t, now, zone, c.WeekdaysAt, c.AtYesterday, c.AtToday, c.AtTomorrow, c.AtDate, c.AtDateYear)
 }
 
 // Bound writes a moment as a sentence takes it behind its "from" or "until".
 // In many languages that is Time; in some it asks for another case.
 func (l *Language) Bound(t, now time.Time, zone *time.Location) string {
-	c := &l.content().locale
+	c := l.locale()
 	if c.BoundToday == "" {
 		return l.Time(t, now, zone)
 	}
@@ -179,22 +185,22 @@ func (l *Language) moment(t, now time.Time, zone *time.Location, weekdays *[7]st
 	clock := l.Clock(t, zone)
 	switch days(t) - days(now) {
 	case -1:
-		return l.content().locale.fill(yesterday, "clock", clock)
+		return l.locale().fill(yesterday, "clock", clock)
 	case 0:
-		return l.content().locale.fill(today, "clock", clock)
+		return l.locale().fill(today, "clock", clock)
 	case 1:
-		return l.content().locale.fill(tomorrow, "clock", clock)
+		return l.locale().fill(tomorrow, "clock", clock)
 	}
 	if weekdays == nil {
-		weekdays = &l.content().locale.Weekdays
+		weekdays = &l.locale().Weekdays
 	}
 	text := date
 	if t.Year() != now.Year() {
 		text = dateYear
 	}
-	return l.content().locale.fill(text, "clock", clock,
+	return l.locale().fill(text, "clock", clock,
 		"weekday", weekdays[t.Weekday()], "day", t.Day(),
-		"month", l.content().locale.Months[t.Month()-1], "year", t.Year())
+		"month", l.locale().Months[t.Month()-1], "year", t.Year())
 }
 
 // days counts calendar days, whatever daylight saving makes of their length.
@@ -206,7 +212,7 @@ func days(t time.Time) int64 {
 // "1 h 12 min", "2 days 3 h". From a minute on it rounds up to whole minutes,
 // so that nobody comes too early.
 func (l *Language) Duration(d time.Duration) string {
-	c := &l.content().locale
+	c := l.locale()
 	if d < time.Minute {
 		return c.fill(c.Seconds, "s", max(0, int((d+time.Second-1)/time.Second)))
 	}
@@ -230,13 +236,20 @@ func (l *Language) Duration(d time.Duration) string {
 // DurationPatterns are the patterns of Duration below a day, for pages that
 // count down by themselves: seconds, minutes, hours, hours and minutes.
 func (l *Language) DurationPatterns() [4]string {
-	c := &l.content().locale
+	c := l.locale()
 	return [4]string{c.Seconds, c.Minutes, c.Hours, c.HoursMinutes}
 }
 
 // Digits are the ten digits of the language in a row, for pages that count by
 // themselves, or nothing where they are 0 to 9.
-func (l *Language) Digits() string { return l.content().locale.Digits }
+func (l *Language) Digits() string { return l.locale().Digits }
+
+// Decimal writes a number with one digit of its fraction: "1.5", "1,5".
+func (l *Language) Decimal(f float64) string {
+	c := l.locale()
+	whole, fraction, _ := strings.Cut(strconv.FormatFloat(f, 'f', 1, 64), ".")
+	return inDigits(whole, c.digits) + cmp.Or(c.Decimal, ".") + inDigits(fraction, c.digits)
+}
 
 func (l *locale) twoDigits(n int) string {
 	if n < 10 {

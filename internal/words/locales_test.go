@@ -66,7 +66,7 @@ func TestRelatives(t *testing.T) {
 
 // texts calls fn for each form of each message.
 func texts(l *Language, fn func(key, text string)) {
-	for key, m := range l.content().messages {
+	for key, m := range l.messages() {
 		for _, p := range m.forms {
 			if p != nil {
 				fn(key, source(p))
@@ -92,7 +92,7 @@ func source(p pattern) string {
 func TestNoEnglishIsLeftOver(t *testing.T) {
 	same := map[string]string{
 		"de": "code.label host.nav.links host.links.title host.link_id host.field.name",
-		"fr": "code.label host.nav host.nav.actions host.actions.title",
+		"fr": "code.label host.nav host.nav.actions host.actions.title doctor.check.action doctor.check.actions doctor.check.notify",
 		"es": "pick.no",
 		"it": "pick.no host.link_id",
 		"nl": "code.label host.nav.links host.links.title host.link_id",
@@ -107,14 +107,14 @@ func TestNoEnglishIsLeftOver(t *testing.T) {
 		}
 		allowed := strings.Fields(same[l.Tag()])
 		texts(l, func(key, text string) {
-			english := source(l.base.content().messages[key].forms[plural.Other])
+			english := source(l.base.messages()[key].forms[plural.Other])
 			if text == english && strings.ContainsFunc(withoutPlaces(text), unicode.IsLetter) &&
 				!slices.Contains(allowed, key) && !slices.Contains(international, text) {
 				t.Errorf("%s: %q is as in English: %q", l.Tag(), key, text)
 			}
 		})
 		for _, key := range allowed {
-			if m, ok := l.content().messages[key]; ok && source(m.forms[plural.Other]) != source(l.base.content().messages[key].forms[plural.Other]) {
+			if m, ok := l.messages()[key]; ok && source(m.forms[plural.Other]) != source(l.base.messages()[key].forms[plural.Other]) {
 				t.Errorf("%s: %q need not be allowed to be as in English", l.Tag(), key)
 			}
 		}
@@ -122,7 +122,7 @@ func TestNoEnglishIsLeftOver(t *testing.T) {
 }
 
 // international are texts that are the same in many languages.
-var international = []string{"E-mail", "Tom", "{s} s"}
+var international = []string{"E-mail", "Tom", "{s} s", "Disk"}
 
 func withoutPlaces(text string) string { return placeholder.ReplaceAllString(text, "") }
 
@@ -161,7 +161,7 @@ func TestPunctuation(t *testing.T) {
 					}
 				}
 			}
-			english := source(Get(fallback).content().messages[key].forms[plural.Other])
+			english := source(Get(fallback).messages()[key].forms[plural.Other])
 			last, _ := utf8.DecodeLastRuneInString(english)
 			got, _ := utf8.DecodeLastRuneInString(text)
 			if want, ok := ends[last]; ok {
@@ -219,8 +219,11 @@ func TestGuestsAreToldNothingOfTheInside(t *testing.T) {
 func TestNumbersAreWrittenAsInTheLanguage(t *testing.T) {
 	for _, l := range All() {
 		want := textmessage.NewPrinter(language.MustParse(l.Tag())).Sprint(70)
-		if got := number(70, l.content().locale.digits); got != want {
+		if got := number(70, l.locale().digits); got != want {
 			t.Errorf("%s: 70 is %q, want %q", l.Tag(), got, want)
+		}
+		if want, got := textmessage.NewPrinter(language.MustParse(l.Tag())).Sprintf("%.1f", 12.5), l.Decimal(12.5); got != want {
+			t.Errorf("%s: twelve and a half is %q, want %q", l.Tag(), got, want)
 		}
 		texts(l, func(key, text string) {
 			if l.Digits() != "" && strings.ContainsAny(withoutPlaces(text), "0123456789") {
@@ -235,7 +238,7 @@ func TestNumbersAreWrittenAsInTheLanguage(t *testing.T) {
 func TestDates(t *testing.T) {
 	now := time.Date(2027, 6, 15, 9, 30, 0, 0, time.UTC)
 	for _, l := range All() {
-		digits := func(n int) string { return number(n, l.content().locale.digits) }
+		digits := func(n int) string { return number(n, l.locale().digits) }
 		ways := map[string]func(time.Time, time.Time, *time.Location) string{"Time": l.Time, "At": l.At, "Bound": l.Bound}
 		for name, way := range ways {
 			seen := map[string]time.Time{}

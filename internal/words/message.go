@@ -140,8 +140,10 @@ func writeValue(b *strings.Builder, name string, args []any, digits []rune) bool
 }
 
 // number writes n in the digits.
-func number(n int, digits []rune) string {
-	text := strconv.Itoa(n)
+func number(n int, digits []rune) string { return inDigits(strconv.Itoa(n), digits) }
+
+// inDigits writes a text with the digits in the place of 0 to 9.
+func inDigits(text string, digits []rune) string {
 	if len(digits) == 0 {
 		return text
 	}

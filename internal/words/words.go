@@ -1,10 +1,16 @@
 // Package words has every sentence that people read, in their language.
 //
 // A language is a folder under locales, named by its BCP 47 tag. It holds
-// locale.json, which says how the language writes dates, times and durations,
-// and any of guest.json, host.json and notify.json: catalogues from key to
-// message, which are merged. What a language lacks is said in English. Adding a
-// language is adding a folder.
+// locale.json, which says what the language is called and how it writes dates,
+// times and numbers, and catalogues from key to message, which are merged:
+//
+//   - guest.json: the pages of guests
+//   - host.json: the pages of hosts
+//   - login.json: the pages of residents who log in, or may not go in
+//   - notify.json: what hosts are sent
+//   - problems.json: what hosts are told is wrong, in what they wrote or elsewhere
+//
+// What a language lacks is said in English. Adding a language is adding a folder.
 //
 // A message is a string, or an object from CLDR plural form ("one", "few",
 // "other", …) to string. "{name}" in it is a place for a value. Messages are
@@ -14,10 +20,12 @@ package words
 import (
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/text/feature/plural"
@@ -28,7 +36,7 @@ import (
 var locales embed.FS
 
 // catalogues are the files of a language that hold messages.
-var catalogues = []string{"guest.json", "host.json", "notify.json"}
+var catalogues = []string{"guest.json", "host.json", "login.json", "notify.json", "problems.json"}
 
 // fallback is the language that has every message.
 const fallback = "en"
@@ -39,15 +47,10 @@ type Language struct {
 	name string
 	base *Language // says what this one lacks; nil for English
 
-	// content reads its files when they are needed for the first time: a home
-	// needs two languages or three.
-	content func() *content
-}
-
-// content is what the files of a language say.
-type content struct {
-	locale   locale
-	messages map[string]message
+	// Its files are read when they are needed for the first time: a home needs
+	// two languages or three.
+	locale   func() *locale
+	messages func() map[string]message
 }
 
 // set is all languages, English first.
@@ -57,14 +60,7 @@ type set struct {
 	matcher language.Matcher
 }
 
-var all = sync.OnceValue(func() *set {
-	s, err := list(locales)
-	if err != nil {
-		// The files are part of the program; the tests read them.
-		panic(err)
-	}
-	return s
-})
+var all = sync.OnceValue(func() *set { return must(list(locales)) })
 
 // list finds the languages in the folder "locales" of fsys.
 func list(fsys fs.FS) (*set, error) {
@@ -82,13 +78,11 @@ func list(fsys fs.FS) (*set, error) {
 		if err != nil {
 			return nil, fmt.Errorf("words: language %s: %w", name, err)
 		}
-		l := &Language{tag: tag, name: name, content: sync.OnceValue(func() *content {
-			c, err := read(fsys, name)
-			if err != nil {
-				panic(err) // as above
-			}
-			return c
-		})}
+		l := &Language{
+			tag: tag, name: name,
+			locale:   sync.OnceValue(func() *locale { return must(readLocale(fsys, name)) }),
+			messages: sync.OnceValue(func() map[string]message { return must(readMessages(fsys, name)) }),
+		}
 		s.list = append(s.list, l)
 		s.byTag[name] = l
 	}
@@ -116,36 +110,59 @@ func list(fsys fs.FS) (*set, error) {
 	return s, nil
 }
 
-// read reads the files of a language.
-func read(fsys fs.FS, name string) (*content, error) {
-	c := &content{messages: make(map[string]message)}
-	dir := path.Join("locales", name)
-	raw, err := fs.ReadFile(fsys, path.Join(dir, "locale.json"))
+// must panics where a file cannot be read: the files are part of the program,
+// and the tests read them.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func readLocale(fsys fs.FS, name string) (*locale, error) {
+	raw, err := readFile(fsys, name, "locale.json")
 	if err != nil {
 		return nil, fmt.Errorf("words: language %s: %w", name, err)
 	}
-	if err := c.locale.parse(raw); err != nil {
+	c := new(locale)
+	if err := c.parse(raw); err != nil {
 		return nil, fmt.Errorf("words: language %s: locale.json: %w", name, err)
 	}
+	return c, nil
+}
+
+func readMessages(fsys fs.FS, name string) (map[string]message, error) {
+	messages := make(map[string]message)
 	for _, file := range catalogues {
-		raw, err := fs.ReadFile(fsys, path.Join(dir, file))
-		if err != nil {
+		raw, err := readFile(fsys, name, file)
+		if errors.Is(err, fs.ErrNotExist) {
 			continue // each is optional
 		}
 		var entries map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &entries); err != nil {
+		if err == nil {
+			err = json.Unmarshal(raw, &entries)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("words: language %s: %s: %w", name, file, err)
 		}
 		for key, raw := range entries {
-			if _, ok := c.messages[key]; ok {
+			if _, ok := messages[key]; ok {
 				return nil, fmt.Errorf("words: language %s: %s: %q is in another catalogue, too", name, file, key)
 			}
-			if c.messages[key], err = parseMessage(raw); err != nil {
+			if messages[key], err = parseMessage(raw); err != nil {
 				return nil, fmt.Errorf("words: language %s: %s: %q: %w", name, file, key, err)
 			}
 		}
 	}
-	return c, nil
+	return messages, nil
+}
+
+func readFile(fsys fs.FS, name, file string) ([]byte, error) {
+	raw, err := fs.ReadFile(fsys, path.Join("locales", name, file))
+	if err == nil && marked[name] {
+		raw, err = mark(raw)
+	}
+	return raw, err
 }
 
 // All returns every language, English first.
@@ -214,8 +231,20 @@ func (s *set) match(header string) *Language {
 // Tag is the language's BCP 47 tag, for lang attributes.
 func (l *Language) Tag() string { return l.name }
 
+// Name is what the language is called by those who read it: "Deutsch".
+func (l *Language) Name() string { return l.locale().Name }
+
+// NameOf is the name of the language of a tag, or the tag where no page is in
+// that language.
+func NameOf(tag string) string {
+	if l, ok := all().byTag[tag]; ok {
+		return l.Name()
+	}
+	return tag
+}
+
 // Dir is the direction it is written in: "ltr" or "rtl".
-func (l *Language) Dir() string { return l.content().locale.Dir }
+func (l *Language) Dir() string { return l.locale().Dir }
 
 // Has reports whether there is a message for the key, in this language or in
 // English.
@@ -224,8 +253,20 @@ func (l *Language) Has(key string) bool {
 	return ok
 }
 
+// Keys are the keys of the language's messages that begin with the prefix.
+func (l *Language) Keys(prefix string) []string {
+	var keys []string
+	for key := range l.messages() {
+		if strings.HasPrefix(key, prefix) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
 func (l *Language) lookup(key string) (message, bool) {
-	if m, ok := l.content().messages[key]; ok {
+	if m, ok := l.messages()[key]; ok {
 		return m, true
 	}
 	if l.base != nil {
@@ -242,18 +283,18 @@ func (l *Language) T(key string, args ...any) string {
 	if !ok {
 		return key
 	}
-	return m.forms[plural.Other].fill(args, l.content().locale.digits)
+	return m.forms[plural.Other].fill(args, l.locale().digits)
 }
 
 // N returns the message of the key in the plural form for n, with n in the
 // place of {n}.
 func (l *Language) N(key string, n int, args ...any) string {
-	m, ok := l.content().messages[key]
+	m, ok := l.messages()[key]
 	if !ok {
 		if l.base != nil {
 			return l.base.N(key, n, args...)
 		}
 		return key
 	}
-	return m.form(l.tag, n).fill(append([]any{"n", n}, args...), l.content().locale.digits)
+	return m.form(l.tag, n).fill(append([]any{"n", n}, args...), l.locale().digits)
 }

@@ -48,7 +48,7 @@ func TestCatalogues(t *testing.T) {
 		for n := range 1000 {
 			needed[plural.Cardinal.MatchPlural(l.tag, n, 0, 0, 0, 0)] = n
 		}
-		for key, m := range l.content().messages {
+		for key, m := range l.messages() {
 			if !m.plural {
 				continue
 			}
@@ -64,7 +64,7 @@ func TestCatalogues(t *testing.T) {
 				}
 			}
 		}
-		for key, m := range l.content().messages {
+		for key, m := range l.messages() {
 			for _, p := range m.forms {
 				for i := 0; i < len(p); i += 2 {
 					if strings.Contains(p[i], "'") || strings.Contains(p[i], "  ") || strings.Contains(p[i], "...") {
@@ -118,7 +118,7 @@ func values(m message) []string {
 }
 
 func TestCatalogueMistakesAreFound(t *testing.T) {
-	good := `{"dir":"ltr","clock":"{h}","am":"a","pm":"p","yesterday":"y","today":"t","tomorrow":"m","date":"d","date_year":"d",
+	good := `{"name":"n","dir":"ltr","clock":"{h}","am":"a","pm":"p","yesterday":"y","today":"t","tomorrow":"m","date":"d","date_year":"d",
 		"at_yesterday":"y","at_today":"t","at_tomorrow":"m","at_date":"d","at_date_year":"d","seconds":"s","minutes":"m","hours":"h",
 		"hours_minutes":"hm","days":"d","days_hours":"dh","weekdays":["a","b","c","d","e","f","g"],
 		"months":["a","b","c","d","e","f","g","h","i","j","k","l"]}`
@@ -140,7 +140,11 @@ func TestCatalogueMistakesAreFound(t *testing.T) {
 		if c.host != "" {
 			fsys["locales/en/host.json"] = &fstest.MapFile{Data: []byte(c.host)}
 		}
-		if _, err := read(fsys, "en"); err == nil {
+		_, err := readLocale(fsys, "en")
+		if err == nil {
+			_, err = readMessages(fsys, "en")
+		}
+		if err == nil {
 			t.Errorf("%s: not found", name)
 		}
 	}
@@ -256,5 +260,16 @@ func BenchmarkT(b *testing.B) {
 	l := Get("de")
 	for b.Loop() {
 		l.T("limit.once_until", "until", "heute 18:00 Uhr")
+	}
+}
+
+// A text in a marked language shows what was looked up and what was put into it.
+func TestMark(t *testing.T) {
+	raw, err := mark([]byte(`{"dir":"rtl","a":"From {from} to {to}.","b":{"one":"{n} day","other":"x"},"c":["y"]}`))
+	if want := `{"a":"⟦From ⟧{from}⟦ to ⟧{to}⟦.⟧","b":{"one":"{n}⟦ day⟧","other":"⟦x⟧"},"c":["⟦y⟧"],"dir":"rtl"}`; err != nil || string(raw) != want {
+		t.Errorf("%s %v", raw, err)
+	}
+	if _, err := mark([]byte("{")); err == nil {
+		t.Error("half an object was taken")
 	}
 }
