@@ -373,7 +373,11 @@ func (r *request) replenishToken() error {
 	if err := in.end(); err != nil {
 		return err
 	}
-	v, err = r.svc.Replenish(r.Context(), r.visitor.Person, v.Token.ID, uses)
+	rev, err := r.ifMatch(func() (uint64, error) { return v.Token.Revision, nil })
+	if err != nil {
+		return err
+	}
+	v, err = r.svc.ReplenishAt(r.Context(), r.visitor.Person, v.Token.ID, uses, rev)
 	if err != nil {
 		return err
 	}

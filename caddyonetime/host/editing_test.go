@@ -274,3 +274,21 @@ func TestBrowserAddsALanguage(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Whatever changes a link can be made to depend on what was seen of it.
+func TestReplenishOnlyWhatWasSeen(t *testing.T) {
+	w := newWorld(t)
+	w.api = newDescription(t)
+	w.actions()
+	id := w.link(anna, `{"actions":["front_door"],"uses_max":2}`)
+	old := w.get(anna, "/api/tokens/"+id).Header.Get("ETag")
+	w.do(anna, "PATCH", "/api/tokens/"+id, `{"guest":"Tom"}`).want(200)
+	w.do(anna, "POST", "/api/tokens/"+id+"/replenish", `{"uses":1}`, "If-Match", old).code(http.StatusPreconditionFailed, "conflict")
+	if left := w.get(anna, "/api/tokens/"+id).json()["uses_left"]; left != 2.0 {
+		t.Errorf("%v left", left)
+	}
+	now := w.get(anna, "/api/tokens/"+id).Header.Get("ETag")
+	if a := w.do(anna, "POST", "/api/tokens/"+id+"/replenish", `{"uses":1}`, "If-Match", now).want(200); a.json()["uses_left"] != 1.0 {
+		t.Errorf("%s", a.body)
+	}
+}

@@ -250,6 +250,7 @@ func TestOpenAPIDescribesWhatTheAPIDoes(t *testing.T) {
 	w.do(anna, "PATCH", "/api/tokens/ZZZZZZ", `{}`).want(404)
 	w.do(anna, "POST", "/api/tokens/"+one+"/replenish", nil).want(200)
 	w.do(anna, "POST", "/api/tokens/"+one+"/replenish", `{"uses":3}`).want(200)
+	w.do(anna, "POST", "/api/tokens/"+one+"/replenish", nil, "If-Match", `"1"`).want(412)
 	w.do(anna, "POST", "/api/tokens/ZZZZZZ/replenish", nil).want(404)
 	w.do(anna, "DELETE", "/api/tokens/"+one, nil, "If-Match", `"1"`).want(412)
 	w.do(anna, "DELETE", "/api/tokens/"+one, nil).want(204)

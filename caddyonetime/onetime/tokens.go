@@ -271,10 +271,19 @@ func (s *Service) ChangeToken(ctx context.Context, by Person, id string, c Token
 // Replenish sets what is left of each action to uses, or back to the token's
 // limit when uses is nil; it forgets failures and lets in a token that is held.
 func (s *Service) Replenish(ctx context.Context, by Person, id string, uses *int) (*View, error) {
+	return s.ReplenishAt(ctx, by, id, uses, 0)
+}
+
+// ReplenishAt is Replenish where the token is still at this revision, as in
+// SaveAction.
+func (s *Service) ReplenishAt(ctx context.Context, by Person, id string, uses *int, revision uint64) (*View, error) {
 	if uses != nil && (*uses < 1 || *uses > MaxUses) {
 		return nil, &BadInput{Field: "uses", Message: fmt.Sprintf("is a whole number from 1 to %d", MaxUses)}
 	}
 	return s.change(ctx, id, func(tx Tx, t *Token) error {
+		if revision != 0 && revision != t.Revision {
+			return ErrConflict
+		}
 		// An action may be deleted while only used links have it.
 		if err := t.checkActions(tx); err != nil {
 			return err
