@@ -5,13 +5,18 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
 // keeping makes a Chromium keep a certificate in its own store, and a profile that shows it to a site
@@ -84,5 +89,64 @@ func TestTabletWithACertificate(t *testing.T) {
 	p.loginPage()
 	if at := p.eval(`location.origin`); at != f.ha {
 		t.Errorf("without a certificate one is at %s", at)
+	}
+}
+
+// The same tablet opens Home Assistant itself: once somebody has logged in there by password, nobody types any
+// more. All of it on https, where Home Assistant's command trusts Caddy's own authority only.
+func TestTabletOpensHomeAssistant(t *testing.T) {
+	_, caddyPort, _ := net.SplitHostPort(freeport.Addr(t))
+	ha := "https://ha.home.localhost:" + caddyPort
+	h, log := ownHome(t, func(dir, port string) {
+		script := must(os.ReadFile("../docs/home-assistant/caddy-login.sh"))
+		must(0, os.WriteFile(filepath.Join(dir, "login.sh"), script, 0o700))
+		path := filepath.Join(dir, "configuration.yaml")
+		text := string(must(os.ReadFile(path)))
+		with := strings.Replace(text, "/homes/8123/login.sh]", `/homes/8123/login.sh, "`+ha+`", "--cacert", "/homes/`+port+`/root.crt"]`, 1)
+		if with == text {
+			t.Fatal("the home's configuration is another")
+		}
+		must(0, os.WriteFile(path, []byte(with), 0o600))
+	})
+	s := newServer(t, h)
+	f := withLogin(t, s, "https")
+	port := f.ha[strings.LastIndexByte(f.ha, ':'):]
+	s.sites = strings.ReplaceAll(s.sites, port, ":"+caddyPort)
+	s.sites = strings.Replace(s.sites, "domain home.localhost", "domain home.localhost\n\t\tpasswordless", 1)
+	f = front{ha, strings.Replace(f.svc, port, ":"+caddyPort, 1)}
+	i := newIssuer(t, s.dir)
+	certs := certSite(t, s, f, i, "map cn tablet resident")
+	s.sites = strings.Replace(s.sites, "redirect_to ", "redirect_to "+strings.TrimPrefix(f.ha, "https://")+" ", 1)
+	s.start()
+	s.awaitHome()
+	root := filepath.Join(s.dir, "data", "caddy", "pki", "authorities", "local", "root.crt")
+	must(0, os.WriteFile(filepath.Join(h.dir, "root.crt"), must(os.ReadFile(root)), 0o644))
+	resident := h.resident("resident").ID
+	tablet := func() *phone {
+		t.Helper()
+		profile, inside := keeping(t, i.issue("tablet"), certs)
+		chromium, _ := browserOf(t, profile, anyCertificate, inside)
+		p := newPhone(t, chromium, true)
+		p.open(certs + "/auth/jwt_cookie?redirect_url=" + url.QueryEscape(f.ha+"/"))
+		return p
+	}
+
+	p := tablet()
+	p.loginPage()
+	p.homeLogin("resident", "resident-pass-1")
+	p.inside()
+	eventually(t, 15*time.Second, "linked", func() bool {
+		return strings.Contains(s.file("caddy.log"), "without password from now on")
+	})
+	p = tablet()
+	if id := p.inside(); id != resident {
+		t.Errorf("without password: %s, not %s", id, resident)
+	}
+	p.open(f.svc + "/")
+	p.seesWho("Resident user")
+	for _, bad := range []string{"Login attempt", "failed to authenticate", "Banned"} {
+		if text := log(); strings.Contains(text, bad) {
+			t.Errorf("Home Assistant's log: %s\n%s", bad, tail(text, 20))
+		}
 	}
 }
