@@ -7,19 +7,8 @@ import (
 	"github.com/caddy-hass/caddy-hass/internal/syntax"
 )
 
-// parseClientCertificate reads the block of client_certificate. Syntax:
-//
-//	client_certificate {
-//	    map fingerprint|san|cn|subject <value> <user> {
-//	        lifetime <duration>
-//	        claim    <name> <value...>
-//	    }
-//	    lifetime <duration>
-//	    claim    <name> <value...>
-//	    login    <url>
-//	}
-//
-// map and claim may be repeated; a map needs no block.
+// parseClientCertificate reads the block of client_certificate; see
+// [HassLogin.UnmarshalCaddyfile].
 func parseClientCertificate(d *caddyfile.Dispenser) (*ClientCertificates, error) {
 	if err := syntax.None(d, "client_certificate { … }"); err != nil {
 		return nil, err

@@ -33,15 +33,22 @@ func parseHassLogin(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, e
 //	    lifetime    <duration>
 //	    session     <duration>
 //	    redirect_to <host pattern...>
-//	    client_certificate { … }
+//	    client_certificate {
+//	        map fingerprint|san|cn|subject <value> <user> {
+//	            lifetime <duration>
+//	            claim    <name> <value...>
+//	        }
+//	        lifetime <duration>
+//	        claim    <name> <value...>
+//	        login    <url>
+//	    }
 //	    passwordless {
 //	        create
 //	        provider <id>
 //	    }
 //	}
 //
-// Only redirect_to may be repeated; passwordless needs no block. For client_certificate's
-// see [parseClientCertificate].
+// Only redirect_to, map and claim may be repeated; a map and passwordless need no block.
 func (h *HassLogin) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume directive name
 	if d.NextArg() {

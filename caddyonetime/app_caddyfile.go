@@ -19,23 +19,7 @@ func init() {
 	httpcaddyfile.RegisterGlobalOption("hass_onetime", parseGlobal)
 }
 
-// parseGlobal reads the global option. Syntax:
-//
-//	hass_onetime {
-//		public_url <address>
-//		store      bbolt <path>
-//		house      <text>
-//		contact    <name> <tel:|sms:|mailto:|https:…>
-//		notify     off | [<home>:]<action> {
-//			target <entity…>
-//			data   <key> <value>
-//		}
-//		retention  <duration>
-//		addresses  full | short | none
-//		events     off
-//	}
-//
-// contact and notify may stand more than once.
+// parseGlobal reads the global option; see [App.UnmarshalCaddyfile].
 func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next() // the option's name
 	if existing != nil {
@@ -48,7 +32,23 @@ func parseGlobal(d *caddyfile.Dispenser, existing any) (any, error) {
 	return httpcaddyfile.App{Name: "hass_onetime", Value: caddyconfig.JSON(app, nil)}, nil
 }
 
-// UnmarshalCaddyfile reads the block of the global option; see parseGlobal.
+// UnmarshalCaddyfile sets up the app from the global option. Syntax:
+//
+//	hass_onetime {
+//		public_url <address>
+//		store      bbolt [<path>]
+//		house      <text>
+//		contact    <name> <tel:|sms:|mailto:|https:…>
+//		notify     off | [<home>:]<action> {
+//			target <entity…>
+//			data   <key> <value>
+//		}
+//		retention  <duration>
+//		addresses  full | short | none
+//		events     off
+//	}
+//
+// contact and notify may stand more than once, and data with several keys.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := syntax.None(d, "hass_onetime { … }"); err != nil {
 		return err
@@ -240,7 +240,9 @@ func parseRetention(s string) (time.Duration, error) {
 	return caddy.ParseDuration(inDays)
 }
 
-// UnmarshalCaddyfile reads "bbolt [<path>]".
+// UnmarshalCaddyfile sets up the store. Syntax:
+//
+//	bbolt [<path>]
 func (s *BoltStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the module's name
 	if d.NextArg() {

@@ -13,14 +13,13 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("hass_onetime", httpcaddyfile.Before, "reverse_proxy")
 }
 
-// parseDirective reads the directive, which is one of two handlers. Syntax:
+// parseDirective reads the directive, which is one of two handlers. The guests' side
+// has no words of its own. Syntax:
 //
 //	hass_onetime [<matcher>]
-//	hass_onetime [<matcher>] dashboard {
-//		manage          <claim> <value…>
-//		user            <placeholder>
-//		frame_ancestors <origin…>
-//	}
+//	hass_onetime [<matcher>] dashboard { … }
+//
+// For the block see [DashboardHandler.UnmarshalCaddyfile].
 func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	h.Next() // the directive's name
 	if !h.NextArg() {
@@ -37,7 +36,13 @@ func parseDirective(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error)
 	return dashboard, dashboard.UnmarshalCaddyfile(h.Dispenser)
 }
 
-// UnmarshalCaddyfile reads what stands behind "dashboard"; see parseDirective.
+// UnmarshalCaddyfile sets up the handler from what stands behind "dashboard". Syntax:
+//
+//	hass_onetime [<matcher>] dashboard {
+//		manage          <claim> <value…>
+//		user            <placeholder>
+//		frame_ancestors <origin…>
+//	}
 func (h *DashboardHandler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := syntax.None(d, "hass_onetime [<matcher>] dashboard { … }"); err != nil {
 		return err

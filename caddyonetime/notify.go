@@ -20,7 +20,7 @@ import (
 // Notify is an action of Home Assistant's that tells the host when a link was
 // pressed. It is called with a title and a message.
 type Notify struct {
-	// Home whose action it is. Default: the unnamed one, or the only one.
+	// Home whose action it is. Default: the unnamed one, or the only one there is.
 	Home string `json:"home,omitempty"`
 
 	// Action such as notify.send_message, notify.mobile_app_annas_phone or
