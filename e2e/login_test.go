@@ -288,6 +288,13 @@ func local(origin string) string {
 // httpLogin logs in as the frontend does and returns the cookie.
 func httpLogin(t *testing.T, client *http.Client, f front, name, password string) string {
 	t.Helper()
+	cookie, _ := httpTokens(t, client, f, name, password)
+	return cookie
+}
+
+// httpTokens returns what the frontend keeps, too.
+func httpTokens(t *testing.T, client *http.Client, f front, name, password string) (cookie, refreshToken string) {
+	t.Helper()
 	host := strings.TrimPrefix(f.ha, "http://")
 	post := func(path, kind, body string) (string, http.Header) {
 		t.Helper()
@@ -307,11 +314,11 @@ func httpLogin(t *testing.T, client *http.Client, f front, name, password string
 	flow, _ := post("/auth/login_flow", "application/json", `{"client_id":"`+id+`","handler":["homeassistant",null],"redirect_uri":"`+id+`"}`)
 	done, _ := post("/auth/login_flow/"+member(flow, "flow_id"), "application/json", `{"client_id":"`+id+`","username":"`+name+`","password":"`+password+`"}`)
 	answer, header := post("/auth/token", "application/x-www-form-urlencoded", "grant_type=authorization_code&client_id="+id+"&code="+member(done, "result"))
-	cookie, _, _ := strings.Cut(header.Get("Set-Cookie"), ";")
+	cookie, _, _ = strings.Cut(header.Get("Set-Cookie"), ";")
 	if !strings.HasPrefix(cookie, "jwt_access_token=ey") {
 		t.Fatalf("no cookie: %s %v %s", done, header, answer)
 	}
-	return cookie
+	return cookie, member(answer, "refresh_token")
 }
 
 // A page within one of the phone apps gets an access token from the app, which is played
