@@ -4,22 +4,33 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-hass/caddy-hass/internal/syntax"
 )
 
 func init() {
-	httpcaddyfile.RegisterHandlerDirective("hass_jwt", parseHassJWT)
+	httpcaddyfile.RegisterDirective("hass_jwt", parseHassJWT)
 	httpcaddyfile.RegisterDirectiveOrder("hass_jwt", httpcaddyfile.After, "basic_auth")
 }
 
-func parseHassJWT(helper httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+func parseHassJWT(helper httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	if !helper.Next() {
+		return nil, helper.ArgErr()
+	}
+	matcher, err := helper.ExtractMatcherSet()
+	if err != nil {
+		return nil, err
+	}
 	h := new(HassJWT)
 	if err := h.UnmarshalCaddyfile(helper.Dispenser); err != nil {
 		return nil, err
 	}
-	return h, nil
+	routes := helper.NewRoute(matcher, h)
+	if h.Identity != nil && matcher != nil {
+		// What the matcher leaves out goes on to the same service.
+		routes = append(helper.NewRoute(nil, &StripIdentity{Service: h.Identity.Service}), routes...)
+	}
+	return routes, nil
 }
 
 // UnmarshalCaddyfile sets up the handler from Caddyfile tokens. Syntax:

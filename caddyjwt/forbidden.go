@@ -18,7 +18,7 @@ func (h *HassJWT) forbid(w http.ResponseWriter, r *http.Request, repl *caddy.Rep
 		return caddyhttp.Error(http.StatusForbidden, errNotAllowed)
 	}
 	p := guardPage{Title: "forbidden.title", Text: "forbidden.text", Who: nameFor(who), Detail: "forbidden.ask", NewTab: view == viewFrame}
-	if login := h.loginURL(externalURL(r), repl); login != nil {
+	if login := h.loginURL(wantedURL(r), repl); login != nil {
 		if h.knowsLogin() {
 			login.Path += switchPath
 			if login.RawPath != "" {

@@ -375,7 +375,11 @@ func (h *HassJWT) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.forbid(w, r, repl, found.who)
 	default:
 		visitor.becomes(found.who, repl)
-		if h.Identity != nil && h.Identity.set(r.Header, found.who) {
+		if h.Identity == nil {
+			break
+		}
+		visitor.told = append(visitor.told, h.Identity.service)
+		if h.Identity.set(r.Header, found.who) {
 			h.logger.Debug("the service is not told who this is: the token has no such claim", zap.String("claim", h.Identity.account), zap.String("sub", found.who.subject))
 		}
 	}

@@ -68,6 +68,8 @@ type visitor struct {
 	cookie, authorization []string
 
 	renewed string // the token that the answer already brings as a cookie
+
+	told []*identityService // whose header fields say who this is
 }
 
 // visitorVar is the request variable that holds the *visitor.
