@@ -60,7 +60,7 @@ func TestRemovedKeysAreMadeAnew(t *testing.T) {
 
 // Who waited for an answer that was long in coming does not ask once more, or many would wait for
 // one after the other.
-func TestThreat9_SlowJWKSIsNotAskedByEverybodyInTurn(t *testing.T) {
+func TestThreat09_SlowJWKSIsNotAskedByEverybodyInTurn(t *testing.T) {
 	server := newJWKSServer(t)
 	clock := noon
 	server.answer(func(w http.ResponseWriter, _ *http.Request) {

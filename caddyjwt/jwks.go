@@ -39,6 +39,7 @@ type jwksSource struct {
 	address string
 	client  *http.Client
 	now     func() time.Time
+	within  time.Duration // bounds a fetch
 	keys    atomic.Pointer[KeySet]
 	due     atomic.Int64 // Unix nanoseconds: when to ask again
 	asking  atomic.Bool  // in the background
@@ -69,7 +70,7 @@ func acquireJWKS(address string) (source *jwksSource, release func() error, err 
 }
 
 func newJWKSSource(address string, now func() time.Time) *jwksSource {
-	s := &jwksSource{address: address, now: now, client: &http.Client{
+	s := &jwksSource{address: address, now: now, within: jwksWithin, client: &http.Client{
 		Transport: &http.Transport{
 			Proxy:                  http.ProxyFromEnvironment,
 			TLSHandshakeTimeout:    jwksWithin,
@@ -144,7 +145,7 @@ func (s *jwksSource) fetch(window time.Duration) {
 }
 
 func (s *jwksSource) get() ([]key, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), jwksWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), s.within)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.address, nil)
 	if err != nil {

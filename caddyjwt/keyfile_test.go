@@ -145,7 +145,7 @@ func TestThreat08_SymlinkSwapped(t *testing.T) {
 			t.Fatal(err)
 		}
 		writeFile(t, filepath.Join(dir, name, "key.pem"), publicPEM(t, k))
-		old := time.Now().Add(-time.Hour) // the same size and time: only what it points to differs
+		old := noon.Add(-time.Hour) // the same size and time: only what it points to differs
 		if err := os.Chtimes(filepath.Join(dir, name, "key.pem"), old, old); err != nil {
 			t.Fatal(err)
 		}

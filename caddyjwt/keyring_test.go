@@ -236,6 +236,12 @@ func newJWKSServer(t testing.TB, keys ...*ecdsa.PrivateKey) *jwksServer {
 
 func (s *jwksServer) set(t testing.TB, keys ...*ecdsa.PrivateKey) {
 	t.Helper()
+	text := jwksText(t, keys...)
+	s.answer(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) })
+}
+
+func jwksText(t testing.TB, keys ...*ecdsa.PrivateKey) string {
+	t.Helper()
 	var set jwkSet
 	for _, k := range keys {
 		j, err := jwkOf(&k.PublicKey)
@@ -248,8 +254,7 @@ func (s *jwksServer) set(t testing.TB, keys ...*ecdsa.PrivateKey) {
 		}
 		set.Keys = append(set.Keys, j)
 	}
-	text := mustJSON(t, set)
-	s.answer(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) })
+	return mustJSON(t, set)
 }
 
 func (s *jwksServer) answer(f http.HandlerFunc) { s.serve.Store(&f) }
@@ -266,7 +271,7 @@ func signedBy(t testing.TB, k *ecdsa.PrivateKey, kid string) string {
 	return sign(t, jwt.SigningMethodES256, k, `{"alg":"ES256","kid":"`+kid+`"}`, mustJSON(t, claimsAt(noon)))
 }
 
-func TestThreat9_AThousandUnknownKidsMakeOneFetch(t *testing.T) {
+func TestThreat09_AThousandUnknownKidsMakeOneFetch(t *testing.T) {
 	k, foreign := newP256(t), newP256(t)
 	server := newJWKSServer(t, k)
 	clock := noon
@@ -299,12 +304,13 @@ func TestThreat9_AThousandUnknownKidsMakeOneFetch(t *testing.T) {
 	}
 
 	// While the set cannot be had, or is none, the old keys stay.
+	foreignSet := jwksText(t, foreign)
 	for name, f := range map[string]http.HandlerFunc{
 		"500":       func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
 		"garbage":   func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
 		"empty":     func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"keys":[]}`) },
 		"symmetric": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"keys":[{"kty":"oct","k":"AAAA"}]}`) },
-		"10 MB":     func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(strings.Repeat(" ", 10<<20))) },
+		"10 MB":     func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, strings.Repeat(" ", 10<<20), foreignSet) },
 		"redirect":  func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/other", http.StatusFound) },
 		"broken":    func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
 	} {
