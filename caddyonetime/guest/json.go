@@ -103,6 +103,9 @@ func zone(v *onetime.View) *time.Location {
 			return a.TimeZone
 		}
 	}
+	if v.TimeZone != nil {
+		return v.TimeZone
+	}
 	return time.UTC
 }
 
@@ -113,5 +116,5 @@ func reachable(v *onetime.View) bool {
 			return true
 		}
 	}
-	return false
+	return v.Reachable
 }

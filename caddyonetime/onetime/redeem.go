@@ -40,6 +40,8 @@ func (s *Service) Redeem(ctx context.Context, r RedeemRequest) (*Redemption, err
 	switch {
 	case action == "" && len(v.Token.Actions) == 1:
 		action = v.Token.Actions[0]
+	case v.Status != StatusReady && !v.Token.Has(action):
+		action = v.Token.Actions[0] // whatever was meant, the status is the answer
 	case action == "":
 		return nil, &BadInput{Field: "action", Message: "this link has several actions: say which one, " + strings.Join(v.Token.Actions, " or ")}
 	case !v.Token.Has(action):
@@ -267,15 +269,15 @@ func (s *Service) admit(tx Tx, f *flight) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !t.Has(f.action) {
-		return nil, &BadInput{Field: "action", Message: "this link has no such action any more"}
-	}
 	paused, err := tx.Paused()
 	if err != nil {
 		return nil, err
 	}
 	if status := t.Status(s.now(), paused); status != StatusReady {
 		return nil, &Refused{Status: status, Token: t, Action: f.action}
+	}
+	if !t.Has(f.action) {
+		return nil, &BadInput{Field: "action", Message: "this link has no such action any more"}
 	}
 	if left := t.Left(f.action); left != nil && *left == 0 {
 		return nil, &Refused{Status: StatusUsedUp, Token: t, Action: f.action}

@@ -13,6 +13,11 @@ type View struct {
 	Now     time.Time
 	Actions []ActionView // in the token's order; actions that are gone are left out
 	Paused  bool         // by the switch for all links
+
+	// Reachable and TimeZone are the default home's where there is no action
+	// left that has one.
+	Reachable bool
+	TimeZone  *time.Location
 }
 
 // ActionView is one action of a View.
@@ -118,13 +123,24 @@ func (s *Service) view(tx Tx, t *Token, paused bool) (*View, error) {
 		if av.Confirm == ConfirmDerived {
 			av.Confirm = ConfirmAsk
 		}
-		if home, release, err := s.homes.Acquire(a.Home); err == nil {
-			av.Reachable, av.TimeZone = home.Reachable(), home.TimeZone()
-			release()
-		}
+		av.Reachable, av.TimeZone = s.homeNow(a.Home)
 		v.Actions = append(v.Actions, av)
 	}
+	if len(v.Actions) == 0 {
+		v.Reachable, v.TimeZone = s.homeNow(DefaultHome)
+	}
 	return v, nil
+}
+
+// homeNow is how a home stands; where there is none of that name, it is not
+// reachable, and somewhere.
+func (s *Service) homeNow(name string) (reachable bool, zone *time.Location) {
+	home, release, err := s.homes.Acquire(name)
+	if err != nil {
+		return false, time.UTC
+	}
+	defer release()
+	return home.Reachable(), home.TimeZone()
 }
 
 // Describe says what a definition means to a guest: its kind, and how
