@@ -126,10 +126,10 @@ func (r *realm) name(file string) string { return path.Join(storageFolder, r.hom
 // there are no keys, it makes them.
 func (r *realm) start(storage certmagic.Storage, log *slog.Logger, makeKeys bool) (stop func(), err error) {
 	forgetLog, forgetStorage := r.loggers.Push(log), r.storage.Push(storage)
-	stop = func() { forgetLog(); forgetStorage() }
+	letGo := func() { forgetLog(); forgetStorage() }
 	defer func() {
 		if err != nil {
-			stop()
+			letGo()
 		}
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), storageWithin)
@@ -137,7 +137,11 @@ func (r *realm) start(storage certmagic.Storage, log *slog.Logger, makeKeys bool
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := errors.Join(r.readEnded(ctx), r.readElsewhere(ctx)); err != nil {
+	if err := r.readEnded(ctx); err != nil {
+		return nil, err
+	}
+	// Who mints here writes it anew.
+	if err := r.readElsewhere(ctx); err != nil && !makeKeys {
 		return nil, err
 	}
 	if err := r.readKeys(ctx); err != nil {
@@ -152,7 +156,7 @@ func (r *realm) start(storage certmagic.Storage, log *slog.Logger, makeKeys bool
 		r.started = true
 		go r.poll()
 	}
-	return stop, nil
+	return letGo, nil
 }
 
 // wantsKeys says whether there is something to be done about the keys in the storage. As a
