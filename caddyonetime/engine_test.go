@@ -159,6 +159,34 @@ func TestLinkKeyLost(t *testing.T) {
 	}
 }
 
+// A store that was emptied, or is not where it was, begins anew, and the log
+// says that there has been another.
+func TestAStoreThatBeginsAnew(t *testing.T) {
+	r := newRig(t)
+	r.run(r.caddyfile("", "", ""))
+	_, code := r.link("front_door", openFrontDoor, "Tom", 1)
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if log := r.file("caddy.log"); !strings.Contains(log, "a new store was begun: ") || strings.Contains(log, "another one") {
+		t.Error("at the beginning")
+	}
+	path := filepath.Join(r.dir, "onetime.db")
+	if _, err := os.Stat(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	r.run(r.caddyfile("", "", ""))
+	if status, _ := r.request("GET", "/"+code); status != 404 {
+		t.Errorf("a link of the store before: %d", status)
+	}
+	if !strings.Contains(r.file("caddy.log"), "has the link key of another one") {
+		t.Error("the log does not say so")
+	}
+}
+
 func TestLinkKeyCutShort(t *testing.T) {
 	r := newRig(t)
 	r.run(r.caddyfile("", "", ""))

@@ -41,7 +41,7 @@ func (k *linkKey) load(ctx context.Context, storage certmagic.Storage, store one
 		}
 		var made bool
 		if key, made, err = makeLinkKey(ctx, storage, store.ID(), fresh); err == nil && made {
-			err = k.mourn(store, log)
+			err = k.mourn(ctx, storage, store, log)
 		}
 	}
 	if err != nil {
@@ -51,8 +51,10 @@ func (k *linkKey) load(ctx context.Context, storage certmagic.Storage, store one
 	return onetime.NewSigner(key), nil
 }
 
-// mourn says so where there were links that the new key does not open.
-func (k *linkKey) mourn(store onetime.Store, log *slog.Logger) error {
+// mourn says so where there were links that the new key does not open, and where
+// there was another store before: a volume that is not mounted or a file that was
+// emptied looks like a beginning.
+func (k *linkKey) mourn(ctx context.Context, storage certmagic.Storage, store onetime.Store, log *slog.Logger) error {
 	var tokens int
 	err := store.View(func(tx onetime.Tx) (err error) {
 		tokens, err = tx.CountTokens()
@@ -66,6 +68,16 @@ func (k *linkKey) mourn(store onetime.Store, log *slog.Logger) error {
 		log.Error("the link key of this store was not in Caddy's storage: a new one was made, and no link from before works any more. "+
 			"Restore a backup (caddy hass restore) to have them back",
 			"storage_key", linkKeyName(store.ID()), "links", tokens)
+		return nil
+	}
+	keys, err := storage.List(ctx, linkKeys, false)
+	switch {
+	case err != nil || len(keys) < 2:
+		log.Info("a new store was begun: it has no actions and no links yet", "id", store.ID())
+	default:
+		log.Warn("a new store was begun, and Caddy's storage has the link key of another one: "+
+			"if there were links before, see that the path of store is right and its folder mounted, or restore a backup (caddy hass restore)",
+			"id", store.ID())
 	}
 	return nil
 }
