@@ -4,6 +4,8 @@ import (
 	"html/template"
 	"maps"
 	"slices"
+
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 )
 
 // icons are drawn on a field of 24 by 24 with a round pen of 2: paths only.
@@ -62,6 +64,18 @@ func Icons() []string {
 // Icon is an icon as an element of SVG that needs no style, or "" for a name
 // that is none.
 func Icon(name string) template.HTML { return drawn[name] }
+
+// IconOf is the icon of an action's button: the one that its host has chosen, or that
+// of its kind.
+func IconOf(a *onetime.Action, kind onetime.Kind) template.HTML {
+	if name := a.Icon; name != "" && name[0] != '-' && drawn[name] != "" {
+		return drawn[name]
+	}
+	if kind == onetime.KindDoor {
+		return drawn["door"]
+	}
+	return drawn["power"]
+}
 
 var drawn = func() map[string]template.HTML {
 	m := make(map[string]template.HTML, len(icons))

@@ -359,15 +359,7 @@ func isolated(text string) template.HTML {
 	return template.HTML("<bdi>" + template.HTMLEscapeString(text) + "</bdi>")
 }
 
-func (s *saying) icon(a *onetime.ActionView) template.HTML {
-	if name := a.Action.Icon; name != "" && name[0] != '-' && drawn[name] != "" {
-		return drawn[name]
-	}
-	if a.Kind == onetime.KindDoor {
-		return drawn["door"]
-	}
-	return drawn["power"]
-}
+func (s *saying) icon(a *onetime.ActionView) template.HTML { return IconOf(a.Action, a.Kind) }
 
 // newNonce is a fresh key of 128 bits for a form.
 func newNonce() string {

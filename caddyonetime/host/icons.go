@@ -2,9 +2,6 @@ package host
 
 import (
 	"html/template"
-	"strings"
-
-	"github.com/caddy-hass/caddy-hass/caddyonetime/guest"
 )
 
 // icons are drawn with strokes in a square of 24.
@@ -35,16 +32,23 @@ var icons = map[string]string{
 	"question": `<circle cx="12" cy="12" r="8.500"/><path d="M9.500 9.500a2.500 2.500 0 1 1 3.500 2.300c-.7.400-1 .8-1 1.700M12 16.500v.2"/>`,
 }
 
+// Icon is what an action's icon is called, or its name where it is none of ours.
+func (p page) Icon(name string) string {
+	if key := "host.icon." + name; p.Has(key) {
+		return p.T(key)
+	}
+	return name
+}
+
 // icon draws one of the icons; always beside a word that says the same.
 func icon(name string) template.HTML {
 	return template.HTML(`<svg class="icon" viewBox="0 0 24 24" aria-hidden="true">` + icons[name] + `</svg>`)
 }
 
-// tileIcon draws the icon that an action's host has chosen, which is one of
-// those that guests see, or else what a tap on its tile adds.
-func tileIcon(name string) template.HTML {
-	if svg := guest.Icon(name); svg != "" && !strings.HasPrefix(name, "-") {
-		return svg
-	}
-	return icon("plus")
+// iconOfDomain is what an action has for an icon that is made for a thing of a domain
+// of Home Assistant's; those that open and close have the door of their kind.
+var iconOfDomain = map[string]string{
+	"button": "power", "camera": "camera", "climate": "heat", "fan": "fan", "input_boolean": "power",
+	"input_button": "power", "light": "light", "scene": "star", "script": "play", "siren": "bell",
+	"switch": "socket", "vacuum": "vacuum", "valve": "water", "water_heater": "heat",
 }

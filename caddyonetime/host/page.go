@@ -26,7 +26,6 @@ var assetFiles embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"icon": icon,
-	"tile": tileIcon,
 }).ParseFS(templateFiles, "templates/*.html"))
 
 // page is what every page's template gets.
@@ -118,9 +117,10 @@ func (r *request) problemPage(p *problem) {
 	}
 }
 
-const nobodyStyle = "body{margin:0;background:Canvas;color:CanvasText;font:1rem/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif}" +
+const nobodyStyle = "body{margin:0;background:#f4f2ee;color:#191c1a;font:1rem/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif}" +
 	"main{max-width:34rem;margin:0 auto;padding:2rem 1.25rem}h1{line-height:1.2}" +
-	"pre{padding:1rem;overflow-x:auto;border:1px solid GrayText;border-radius:.75rem;font-size:.9rem;tab-size:4}"
+	"pre{padding:1rem;overflow-x:auto;border:1px solid GrayText;border-radius:.75rem;font-size:.9rem;tab-size:4}" +
+	"@media(prefers-color-scheme:dark){body{background:#101311;color:#f2f4f0}}"
 
 // nobodyStyleHash lets the policy take this style and no other.
 var nobodyStyleHash = func() string {

@@ -2,12 +2,14 @@ package host
 
 import (
 	"cmp"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/caddy-hass/caddy-hass/caddyonetime/guest"
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 	"github.com/caddy-hass/caddy-hass/internal/words"
 )
@@ -30,7 +32,7 @@ const (
 type linksView struct {
 	Trouble []trouble
 	Homes   []HomeStatus
-	Tiles   []*onetime.Action
+	Tiles   []tile
 	Links   []*linkView
 
 	Ended   bool // shows those that have ended
@@ -53,6 +55,12 @@ type linksView struct {
 
 	Undo  *undo
 	Query string // of this address, to come back to
+}
+
+// tile is an action to make a link for, with the icon that its guest sees.
+type tile struct {
+	Name, Title string
+	Icon        template.HTML
 }
 
 // undo is what has just been switched off.
@@ -144,7 +152,10 @@ func (r *request) linksPage() error {
 	}
 	if plain && !d.Ended && !d.Select {
 		sorted := byUse(d.Actions, recent)
-		d.Tiles = sorted[:min(len(sorted), maxTiles)]
+		for _, a := range sorted[:min(len(sorted), maxTiles)] {
+			kind, _ := r.svc.Describe(a)
+			d.Tiles = append(d.Tiles, tile{a.Name, a.Title, guest.IconOf(a, kind)})
+		}
 	}
 	if plain {
 		held := views

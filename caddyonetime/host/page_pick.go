@@ -159,7 +159,7 @@ func (r *request) picked(v url.Values, values map[string][]string) error {
 	} else if err != nil {
 		return err
 	}
-	a := &onetime.Action{Name: draftName, Home: d.Home, Definition: definition}
+	a := &onetime.Action{Name: draftName, Home: d.Home, Definition: definition, Icon: iconOfDomain[e.Domain()]}
 	view := &actionView{New: true, Action: a, Picked: e.Name}
 	r.check(view)
 	a.Name = ""

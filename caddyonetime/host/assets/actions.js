@@ -131,6 +131,9 @@ if (edit) {
 	});
 }
 
+/* As the guest sees it: which state it is */
+for (const chip of document.querySelectorAll(".states [aria-current]")) chip.scrollIntoView({ block: "nearest", inline: "center" });
+
 /* Choosing: found while it is typed */
 const search = $("picksearch");
 if (search) {

@@ -45,12 +45,61 @@ const copyText = async (text) => {
 };
 
 const offline = $("offline");
+const unsent = $("unsent");
 if (offline) {
-	const tell = () => { offline.hidden = navigator.onLine !== false; };
+	const tell = () => {
+		offline.hidden = navigator.onLine !== false || !unsent.hidden;
+		if (navigator.onLine) unsent.hidden = true;
+	};
 	addEventListener("online", tell);
 	addEventListener("offline", tell);
 	tell();
 }
+
+/* A form goes out only where somebody answers who still knows the host: what was
+   written would be gone with the page */
+const unheard = (why) => {
+	unsent.hidden = !why;
+	if (!why) return;
+	offline.hidden = true;
+	const [say, login] = unsent.querySelectorAll("p");
+	say.textContent = unsent.dataset[why];
+	login.hidden = why !== "out";
+};
+const loggedOut = (answer) => answer.type === "opaqueredirect" || answer.status === 401 || answer.status === 403;
+const reach = async () => {
+	const stop = new AbortController();
+	const timer = setTimeout(() => stop.abort(), 10000);
+	try {
+		const answer = await fetch("-/icon.svg", { method: "HEAD", cache: "no-store", redirect: "manual", signal: stop.signal });
+		return loggedOut(answer) ? "out" : "";
+	} catch {
+		return "lost";
+	} finally {
+		clearTimeout(timer);
+	}
+};
+let asking = false;
+addEventListener("submit", async (event) => {
+	const form = event.target;
+	const button = event.submitter;
+	if (event.defaultPrevented || !unsent || form.method !== "post" || !form.requestSubmit || button?.formTarget === "_blank") return;
+	if (form.dataset.heard) {
+		delete form.dataset.heard;
+		return;
+	}
+	event.preventDefault();
+	if (asking) return;
+	asking = true;
+	button?.setAttribute("aria-disabled", "true");
+	const why = await reach();
+	asking = false;
+	button?.removeAttribute("aria-disabled");
+	unheard(why);
+	if (why) return;
+	form.dataset.heard = "1";
+	form.requestSubmit(button);
+});
 
 /* Copying, sharing */
 const url = $("url");
@@ -178,10 +227,11 @@ if (make) {
 		sending = true;
 		mistake.hidden = true;
 		const before = say.textContent;
+		unheard("");
 		say.textContent = go.dataset.busy;
 		go.setAttribute("aria-disabled", "true");
-		const made = fetch("new", { method: "POST", body: new URLSearchParams(new FormData(make)), headers: { Accept: "application/json" } })
-			.then(async (answer) => ({ status: answer.status, said: await answer.json() }));
+		const made = fetch("new", { method: "POST", body: new URLSearchParams(new FormData(make)), headers: { Accept: "application/json" }, redirect: "manual" })
+			.then(async (answer) => ({ status: answer.status, said: loggedOut(answer) ? {} : await answer.json() }));
 		const copying = sharing ? null : copyLater(made.then(({ status, said }) => {
 			if (status !== 201) throw new Error("no link");
 			return said.url;
@@ -199,7 +249,8 @@ if (make) {
 				location.assign(page);
 				return; // still busy, until the page is there
 			}
-			if (said.warning) show(said);
+			if (status === 401 || status === 403 || !status) unheard("out");
+			else if (said.warning) show(said);
 			else fail(said.error || said.detail || go.dataset.lost);
 		} catch {
 			fail(go.dataset.lost);
@@ -258,6 +309,7 @@ if (first && window.EventSource) {
 	let stream;
 	let timer;
 	const refresh = async () => {
+		if (asking) return later(); // not the form that waits for its answer
 		try {
 			const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
 			if (!answer.ok) return;
