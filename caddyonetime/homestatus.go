@@ -27,6 +27,7 @@ func (a *App) homeStatus() []host.HomeStatus {
 		all = append(all, host.HomeStatus{
 			Name:      name,
 			Connected: status.State == hassclient.StateConnected,
+			Refused:   status.State == hassclient.StateRefused,
 			Problem:   problemOf(status),
 			TimeZone:  zoneOf(status),
 		})

@@ -134,7 +134,7 @@ func checkNotifier(ctx context.Context, svc *onetime.Service, n caddyonetime.Not
 		return errors.New(bad.Message)
 	}
 	if err == nil && len(warnings) > 0 {
-		return errors.New(strings.Join(warnings, " "))
+		return errors.New(strings.Join(warnings.Texts(), " "))
 	}
 	return err
 }

@@ -18,7 +18,7 @@ import (
 const needsAdmin = "Save this sequence as a script in Home Assistant and use `action: script.<name>`: no administrator needed."
 
 // Check implements onetime.Home.
-func (h *home) Check(ctx context.Context, d *onetime.Definition) ([]string, error) {
+func (h *home) Check(ctx context.Context, d *onetime.Definition) (onetime.Warnings, error) {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	if err := h.connected(ctx); err != nil {
@@ -53,7 +53,7 @@ type check struct {
 	d        *onetime.Definition
 	admin    bool
 	services hassclient.Services
-	warnings []string
+	warnings onetime.Warnings
 }
 
 func (c *check) run(ctx context.Context) error {
@@ -102,7 +102,7 @@ func said(b *onetime.BadInput, key string, like []string, args ...any) *onetime.
 func wellFormed(call *onetime.Call) error {
 	for _, e := range call.Target.Entities {
 		if e != "all" && e != "none" && !entityID.MatchString(e) && !registryID.MatchString(e) {
-			return bad(call.LineOf(e), "`%s` is not an entity id: they look like `lock.front_door`", e)
+			return bad(call.LineOf(e), "`%s` is not an entity id: they look like `lock.front_door`", e).Says("entity_form", "name", e, "example", "lock.front_door")
 		}
 	}
 	return nil
@@ -131,9 +131,9 @@ func (c *check) syntax(ctx context.Context) error {
 		}
 	}
 	if name, ok := lastName(path); ok {
-		return bad(line, "Home Assistant says of `%s`: %s", name, message)
+		return bad(line, "Home Assistant says of `%s`: %s", name, message).Says("home_says_of", "name", name, "why", message)
 	}
-	return bad(line, "Home Assistant says: %s", message)
+	return bad(line, "Home Assistant says: %s", message).Says("home_says", "why", message)
 }
 
 // errorPath finds the place in a message of validate_config: "… at '[0].delay'", or
@@ -184,13 +184,13 @@ func (c *check) service(call *onetime.Call) (hassclient.Service, error) {
 		return svc, c.noService(call)
 	}
 	if !c.admin && adminOnly(call.Domain, call.Service) {
-		return svc, bad(call.Line, "Home Assistant lets only administrators call `%s`, and the token of this home is an ordinary user's: give it an administrator's, or use another action", name)
+		return svc, bad(call.Line, "Home Assistant lets only administrators call `%s`, and the token of this home is an ordinary user's: give it an administrator's, or use another action", name).Says("admin_action", "action", name)
 	}
 	switch {
 	case svc.Response == nil && call.Response:
-		return svc, bad(call.Line, "`%s` returns nothing: take out `response_variable`", name)
+		return svc, bad(call.Line, "`%s` returns nothing: take out `response_variable`", name).Says("no_answer", "action", name, "word", "response_variable")
 	case svc.Response != nil && !svc.Response.Optional && !call.Response:
-		return svc, bad(call.Line, "`%s` only returns something: Home Assistant wants a `response_variable` with it", name)
+		return svc, bad(call.Line, "`%s` only returns something: Home Assistant wants a `response_variable` with it", name).Says("answer", "action", name, "word", "response_variable")
 	}
 	return svc, c.fields(call, svc)
 }
@@ -252,7 +252,7 @@ func (c *check) fields(call *onetime.Call, svc hassclient.Service) error {
 	if len(known) > 0 && !takesTarget(svc) && !slices.Contains(freeForm, call.Domain) {
 		for _, key := range slices.Sorted(maps.Keys(call.RawTarget)) {
 			if _, ok := svc.Field(key); !ok {
-				return bad(call.Line, "`%s` takes no `target:`: it has the fields %s", name, some(known))
+				return bad(call.Line, "`%s` takes no `target:`: it has the fields %s", name, some(known)).Says("no_target", "action", name)
 			}
 		}
 	}

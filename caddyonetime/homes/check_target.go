@@ -68,7 +68,7 @@ func (c *check) targets(ctx context.Context, call *onetime.Call, svc hassclient.
 		return err
 	}
 	if len(t.entities) == 0 && !t.open && takesTarget(svc) {
-		return bad(call.Line, "the target of `%s` holds nothing that it acts on%s", call.Name(), ofDomains(svc))
+		return bad(call.Line, "the target of `%s` holds nothing that it acts on%s", call.Name(), ofDomains(svc)).Says("holds_nothing", "action", call.Name())
 	}
 	return c.availableIn(ctx, call, t.entities)
 }
@@ -86,7 +86,7 @@ func (c *check) availableIn(ctx context.Context, call *onetime.Call, entities []
 		}
 	}
 	if len(entities) > 0 {
-		c.warn(call.Line, "nothing of what it acts on is available right now")
+		c.warn(call.Line, "nothing of what it acts on is available right now").Says("all_away")
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func (c *check) canAct(call *onetime.Call, svc hassclient.Service, s hassclient.
 		return said(bad(line, "`%s` does nothing to `%s`%s", call.Name(), s.EntityID, ofDomains(svc)), "does_nothing", nil, "action", call.Name(), "entity", s.EntityID)
 	}
 	if !s.Available() {
-		c.warn(line, "`"+s.EntityID+"` is unavailable right now: a press is not sent until it is back")
+		c.warn(line, "`"+s.EntityID+"` is unavailable right now: a press is not sent until it is back").Says("away", "name", s.EntityID)
 		return nil
 	}
 	if !supports(svc, s) {
@@ -120,14 +120,16 @@ func (c *check) canAct(call *onetime.Call, svc hassclient.Service, s hassclient.
 	}
 	if format, _ := s.Attributes["code_format"].(string); format != "" && domain == "lock" && call.Domain == "lock" {
 		if _, ok := call.Data["code"]; !ok {
-			c.warn(line, "`"+s.EntityID+"` asks for a code: without `code` in `data:` it may refuse")
+			c.warn(line, "`"+s.EntityID+"` asks for a code: without `code` in `data:` it may refuse").Says("code", "name", s.EntityID, "word", "code")
 		}
 	}
 	return nil
 }
 
-func (c *check) warn(line int, text string) {
-	c.warnings = append(c.warnings, (&onetime.BadInput{Field: "definition", Line: line, Message: text}).Error())
+func (c *check) warn(line int, text string) *onetime.BadInput {
+	odd := &onetime.BadInput{Field: "definition", Line: line, Message: text}
+	c.warnings = append(c.warnings, odd)
+	return odd
 }
 
 // supports reports whether an entity has one of the features that the filters of
@@ -184,11 +186,11 @@ func (c *check) notRegistered(ctx context.Context, call *onetime.Call, r registr
 		ids = append(ids, itemID)
 		for _, key := range []string{"name", "name_by_user"} {
 			if name, _ := item[key].(string); name != "" && strings.EqualFold(name, id) {
-				return bad(call.LineOf(id), "`%s` is the name of a%s: its `%s` is `%s`", id, article(r.kind), r.word, itemID)
+				return bad(call.LineOf(id), "`%s` is the name of a%s: its `%s` is `%s`", id, article(r.kind), r.word, itemID).Says("id_of", "name", id, "id", itemID)
 			}
 		}
 	}
-	return bad(call.LineOf(id), "this home has no %s `%s`%s", r.kind, id, didYouMean(id, ids))
+	return bad(call.LineOf(id), "this home has no %s `%s`%s", r.kind, id, didYouMean(id, ids)).Says("no_entity", "name", id)
 }
 
 func article(kind string) string {

@@ -93,7 +93,7 @@ func verdict(t *testing.T, h *home, d *onetime.Definition, line int, says string
 	warnings, err := h.Check(t.Context(), d)
 	if says == "" {
 		if err != nil || len(warnings) > 0 {
-			t.Errorf("refused: %v, %q", err, warnings)
+			t.Errorf("refused: %v, %q", err, warnings.Texts())
 		}
 		return
 	}
@@ -129,8 +129,8 @@ func TestCheckWarnsOfAFlatBattery(t *testing.T) {
 		flatGate(t, w, h.client)
 		for _, yaml := range []string{openGate, "action: lock.unlock\ntarget: {entity_id: [lock.front_door, lock.garden_gate]}"} {
 			warnings, err := h.Check(t.Context(), parse(t, yaml))
-			if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "`lock.garden_gate` is unavailable right now") {
-				t.Errorf("%s: %v, %q", yaml, err, warnings)
+			if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0].Error(), "`lock.garden_gate` is unavailable right now") {
+				t.Errorf("%s: %v, %q", yaml, err, warnings.Texts())
 			}
 		}
 	})

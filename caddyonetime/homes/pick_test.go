@@ -80,7 +80,7 @@ func TestPickingNeedsNoAdministrator(t *testing.T) {
 			t.Fatal(err)
 		}
 		if warnings, err := h.Check(t.Context(), d); err != nil || len(warnings) > 0 {
-			t.Errorf("%s: %v %v", text, warnings, err)
+			t.Errorf("%s: %v %v", text, warnings.Texts(), err)
 		}
 
 		// A script goes by its own name, with its own fields.

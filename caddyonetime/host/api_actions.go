@@ -115,7 +115,7 @@ func (r *request) putAction() error {
 		return err
 	}
 	j := r.actionJSON(saved)
-	j.Warnings = warnings
+	j.Warnings = warnings.Texts()
 	r.setETag(saved.Revision)
 	if created {
 		return r.reply(http.StatusCreated, j)
@@ -129,7 +129,7 @@ var errThere = &problem{Status: http.StatusPreconditionFailed, Code: "conflict",
 
 // saveAction saves, unless somebody has changed the action since. revision is
 // what the host has seen, as SaveAction takes it.
-func (r *request) saveAction(a *onetime.Action, revision func() (uint64, error)) (saved *onetime.Action, warnings []string, created bool, err error) {
+func (r *request) saveAction(a *onetime.Action, revision func() (uint64, error)) (saved *onetime.Action, warnings onetime.Warnings, created bool, err error) {
 	rev, err := revision()
 	if err != nil {
 		return nil, nil, false, err

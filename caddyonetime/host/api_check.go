@@ -34,9 +34,16 @@ func (r *request) checkAction() error {
 	if err != nil {
 		return err
 	}
+	// A page asks while its host writes: in the language of the page.
+	r.w.Header().Set("Vary", "Accept-Language")
 	a, err := readAction(in, r.params["name"])
 	if err != nil {
-		return err
+		p, ok := asProblem(err)
+		if !ok {
+			return err
+		}
+		p.Detail = p.text(r.lang())
+		return p
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 	defer cancel()
@@ -53,12 +60,10 @@ func (r *request) checkAction() error {
 	default:
 		return err
 	}
-	if len(warnings) > 0 {
-		j.Warnings = warnings
+	for _, odd := range warnings {
+		j.Warnings = append(j.Warnings, warningText(r.lang(), odd))
 	}
 	j.Kind, j.Confirm = r.svc.Describe(a)
-	// A page asks while its host writes: in the language of the page.
-	r.w.Header().Set("Vary", "Accept-Language")
 	return r.reply(http.StatusOK, j)
 }
 

@@ -333,7 +333,7 @@ func (r *request) mayRevoke(t *onetime.Token, revoked bool) error {
 	if revoked || r.visitor.Manage || t.RevokedBy == nil || t.RevokedBy.ID == r.visitor.ID {
 		return nil
 	}
-	return &problem{Status: http.StatusForbidden, Code: "forbidden", Field: "revoked",
+	return &problem{Status: http.StatusForbidden, Code: "forbidden", Field: "revoked", key: "host.problem.switched_off",
 		Detail: "Somebody else has switched this link off, and only who manages the links may switch it on again."}
 }
 

@@ -19,7 +19,7 @@ func (r *request) calendar() error {
 	}
 	t := v.Token
 	if t.Expires == nil {
-		return badField("id", "names a link without an end: that is no time for a calendar.")
+		return badField("id", "names a link without an end: that is no time for a calendar.").Says("no_end")
 	}
 	link, err := r.link(v)
 	if err != nil {

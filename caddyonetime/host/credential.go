@@ -129,13 +129,13 @@ func (r *request) credentialsForm() error {
 		return r.redirect("credentials")
 	case "make":
 	default:
-		return badField("op", "must be make or revoke.")
+		return badField("op", "must be make or revoke.").Says("choose")
 	}
 	d := &credentialsView{Name: f.Get("name")}
 	c, secret, err := r.svc.CreateCredential(r.Context(), r.visitor.Person, f.Get("name"), f["action"])
 	var bad *onetime.BadInput
 	if errors.As(err, &bad) {
-		d.Field, d.Error = bad.Field, bad.Message
+		d.Field, d.Error = bad.Field, mistakeText(r.lang(), bad)
 		return r.renderCredentials(http.StatusUnprocessableEntity, d, f["action"])
 	} else if err != nil {
 		return err

@@ -36,7 +36,7 @@ func TestOtherLanguagesByForms(t *testing.T) {
 	w := newWorld(t)
 	w.pickable()
 	w.actions()
-	w.get(anna, "/action?name=front_door").want(200).has("In other languages", `name="t.lang"`, `<option value="de">Deutsch`)
+	w.get(anna, "/action?name=front_door").want(200).has("In other languages", `name="t.lang"`, `<option value="de" lang="de">Deutsch`)
 	f := w.editForm("front_door")
 	addRows(f, []translationRow{{"de", "Haustür <öffnen>", "Fest drücken."}, {"", "", ""}, {"fr", "", ""}, {"fi", "Avaa ovi", ""}})
 	w.do(anna, "POST", "/action", f).want(http.StatusSeeOther)

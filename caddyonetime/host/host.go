@@ -67,6 +67,8 @@ type Visitor struct {
 type HomeStatus struct {
 	Name      string
 	Connected bool
+	// Refused says that the home takes the token for none of its own.
+	Refused bool
 	// Problem is, in a sentence, why it is not connected and what to do.
 	Problem string
 	// TimeZone is the home's; nil while it is not known.

@@ -32,7 +32,7 @@ type members struct {
 	err  error
 }
 
-func badField(field, format string, args ...any) error {
+func badField(field, format string, args ...any) *onetime.BadInput {
 	return &onetime.BadInput{Field: field, Message: fmt.Sprintf(format, args...)}
 }
 
@@ -148,7 +148,9 @@ func (m *members) text(name string, limit int) (s string, present bool) {
 		return "", false
 	}
 	if len(s) > limit {
-		m.wrong(name, "is too long: %d bytes, where %d is the most.", len(s), limit)
+		if m.err == nil {
+			m.err = badField(name, "is too long: %d bytes, where %d is the most.", len(s), limit).Says("too_long")
+		}
 		return "", false
 	}
 	return s, true

@@ -105,7 +105,7 @@ func (r *request) problemPage(p *problem) {
 	if !l.Has(key) {
 		key = "host.problem.other"
 	}
-	name, pg := "problem.html", r.makePage("", l.T(key), p.Detail)
+	name, pg := "problem.html", r.makePage("", l.T(key), p.text(l))
 	if p.Code == "unauthenticated" {
 		// Nothing else is served to nobody, so this page stands alone.
 		name, pg.Data = "nobody.html", template.HTML("<style>"+nobodyStyle+"</style>")

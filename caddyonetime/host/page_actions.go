@@ -26,7 +26,7 @@ type actionRow struct {
 // actionsView is the list of actions.
 type actionsView struct {
 	Actions []actionRow
-	Homes   []HomeStatus // that are not connected
+	Homes   []homeNotice // that are not connected
 	Several bool         // homes
 	Deleted string
 	Pick    bool // from the home
@@ -41,11 +41,7 @@ func (r *request) actionsPage() error {
 	d := &actionsView{Deleted: r.URL.Query().Get("deleted"), Pick: r.h.cfg.Picker != nil}
 	homes := r.h.cfg.Homes()
 	d.Several = len(homes) > 1
-	for _, hs := range homes {
-		if !hs.Connected {
-			d.Homes = append(d.Homes, hs)
-		}
-	}
+	d.Homes = r.homeNotices()
 	for _, a := range actions {
 		kind, _ := r.svc.Describe(a)
 		used, err := r.svc.LiveTokens(r.Context(), a.Name)
@@ -135,7 +131,9 @@ func (r *request) check(d *actionView) {
 	ctx, cancel := context.WithTimeout(r.Context(), checkTimeout)
 	defer cancel()
 	warnings, err := r.svc.CheckAction(ctx, d.Action)
-	d.Warnings = warnings
+	for _, odd := range warnings {
+		d.Warnings = append(d.Warnings, warningText(r.lang(), odd))
+	}
 	var bad *onetime.BadInput
 	switch {
 	case err == nil:
@@ -143,7 +141,7 @@ func (r *request) check(d *actionView) {
 	case errors.As(err, &bad):
 		d.mistake(r.lang(), bad)
 	case errors.Is(err, onetime.ErrNoHome):
-		d.mistake(r.lang(), &onetime.BadInput{Field: "home", Message: err.Error()})
+		d.mistake(r.lang(), (&onetime.BadInput{Field: "home", Message: err.Error()}).Says("no_home", "name", d.Home))
 	default:
 		d.Unchecked = r.lang().T("host.action.unchecked")
 	}
@@ -183,6 +181,15 @@ func mistakeText(l *words.Language, bad *onetime.BadInput) string {
 		text += " " + l.T("check.like", "name", isolate(like[0]))
 	}
 	return text
+}
+
+// warningText is a warning in the language of the page.
+func warningText(l *words.Language, odd *onetime.BadInput) string {
+	text := mistakeText(l, odd)
+	if odd.Line == 0 {
+		return text
+	}
+	return l.T("host.action.line", "n", odd.Line) + " " + text
 }
 
 // named puts what a field is called on pages before what is said about it.
@@ -294,7 +301,7 @@ func (r *request) actionForm() error {
 		case !isNew:
 			return a.Revision, nil
 		case !onetime.ValidActionName(a.Name):
-			return 0, badField("name", "must be 1 to 64 of a to z, 0 to 9 and _.")
+			return 0, badField("name", "must be 1 to 64 of a to z, 0 to 9 and _.").Says("name", "n", 64, "allowed", "a–z 0–9 _")
 		}
 		return onetime.Absent, nil
 	})
@@ -306,7 +313,7 @@ func (r *request) actionForm() error {
 			return err
 		}
 	case err == errThere:
-		err = badField("name", "%q is there already; choose another name.", a.Name)
+		err = badField("name", "%q is there already; choose another name.", a.Name).Says("taken", "name", a.Name)
 	}
 	var bad *onetime.BadInput
 	if errors.As(err, &bad) {

@@ -25,7 +25,13 @@ type Finding struct {
 // doctorView are the findings, the worst first.
 type doctorView struct {
 	At               string
-	Fail, Warn, Good []Finding
+	Fail, Warn, Good []doctorFinding
+}
+
+// doctorFinding is a finding under the name of its check.
+type doctorFinding struct {
+	Finding
+	Title string
 }
 
 func (r *request) doctorPage() error {
@@ -38,7 +44,11 @@ func (r *request) doctorPage() error {
 	}
 	l := r.lang()
 	d := &doctorView{At: l.Time(found.At, r.h.cfg.Now(), r.zone(onetime.DefaultHome))}
-	for _, f := range found.List {
+	for _, finding := range found.List {
+		f := doctorFinding{Finding: finding}
+		if key := "doctor.check." + f.Check; l.Has(key) {
+			f.Title = l.T(key)
+		}
 		switch f.Level {
 		case "ok":
 			d.Good = append(d.Good, f)

@@ -66,7 +66,9 @@ func (r *request) renderLink(status int, v *onetime.View, d *linkData) error {
 		d.Sentence = ts.sentence(l, v.Now, zone)
 	}
 	if link, err := r.link(v); err != nil {
-		d.NoURL = err.Error()
+		if p, ok := asProblem(err); ok {
+			d.NoURL = p.text(l)
+		}
 	} else {
 		d.URL = link
 		d.Text = ts.message(l, r.h.cfg.House, link, v.Now, zone)
@@ -152,7 +154,7 @@ func (r *request) linkForm() error {
 		if revision, err = strconv.ParseUint(f.Get("revision"), 10, 64); err == nil {
 			_, err = r.svc.ChangeToken(r.Context(), r.visitor.Person, v.Token.ID, changed, revision)
 		} else {
-			err = badField("revision", "is missing from the form.")
+			err = badField("revision", "is missing from the form.").Says("needed")
 		}
 		if err == nil {
 			return r.redirect("link", "id", v.Token.ID)
@@ -178,7 +180,7 @@ var extensions = []string{"2h", "1d", "1w", "tonight", "sunday", "none"}
 // false where that would not be later: nobody is shut out by being let in longer.
 func (r *request) longer(v *onetime.View, by string) (end *time.Time, ok bool, err error) {
 	if v.Token.Expires == nil {
-		return nil, false, badField("by", "this link has no end to put off.")
+		return nil, false, badField("by", "this link has no end to put off.").Says("no_end")
 	}
 	zone := r.viewZone(v)
 	now, to := v.Now, v.Token.Expires.In(zone)
@@ -198,7 +200,7 @@ func (r *request) longer(v *onetime.View, by string) (end *time.Time, ok bool, e
 		// With any number of uses it would be good for ever: that is said twice.
 		return nil, v.Token.UsesMax != nil, nil
 	default:
-		return nil, false, badField("by", "must be one of %s.", strings.Join(extensions, ", "))
+		return nil, false, badField("by", "must be one of %s.", strings.Join(extensions, ", ")).Says("choose")
 	}
 	return &to, to.After(*v.Token.Expires), nil
 }
@@ -247,7 +249,7 @@ func (r *request) laterPresets(v *onetime.View) []preset {
 // on both.
 func (r *request) rotate(v *onetime.View) (*onetime.View, error) {
 	if !v.Token.Live(v.Now) {
-		return nil, badField("op", "this link has ended already; make a new one like it.")
+		return nil, badField("op", "this link has ended already; make a new one like it.").Says("link_ended")
 	}
 	yes, no := true, false
 	by, id := r.visitor.Person, v.Token.ID

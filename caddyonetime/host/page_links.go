@@ -31,7 +31,7 @@ const (
 // linksView is the first page: what a guest may do, and the links there are.
 type linksView struct {
 	Trouble []trouble
-	Homes   []HomeStatus
+	Homes   []homeNotice
 	Tiles   []tile
 	Links   []*linkView
 
@@ -130,11 +130,7 @@ func (r *request) linksPage() error {
 	if next != "" {
 		d.Next = listAddress(q, "after", next)
 	}
-	for _, hs := range r.h.cfg.Homes() {
-		if !hs.Connected {
-			d.Homes = append(d.Homes, hs)
-		}
-	}
+	d.Homes = r.homeNotices()
 	recent, _, err := r.svc.Tokens(ctx, onetime.TokenQuery{Limit: recentTokens, By: r.mine()})
 	if err != nil {
 		return err
@@ -368,7 +364,7 @@ func (r *request) linksForm() error {
 		return r.redirect("./", back...)
 	}
 	if len(ids) > linksPerPage {
-		return badField("id", "names more links than one page shows.")
+		return badField("id", "names more links than one page shows.").Says("too_many", "n", linksPerPage)
 	}
 	if len(ids) == 0 && r.PostForm.Get("several") != "" {
 		return r.redirect("./", back...)
@@ -430,7 +426,7 @@ func (r *request) tokenOp(v *onetime.View, op string) error {
 		_, err := r.svc.Replenish(ctx, by, id, left)
 		return err
 	}
-	return badField("op", "is not one of the buttons.")
+	return badField("op", "is not one of the buttons.").Says("choose")
 }
 
 // mostLeft is what is left of the action that has most left; nil is any number.

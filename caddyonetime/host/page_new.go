@@ -281,12 +281,12 @@ func (r *request) specOf(names []string) (spec onetime.TokenSpec, t terms, zone 
 	spec = onetime.TokenSpec{Actions: names, Guest: f.Get("guest"), Comment: f.Get("comment")}
 	zone = r.zone(onetime.DefaultHome)
 	if len(names) == 0 {
-		return spec, t, zone, badField("actions", "choose at least one thing that the guest may do.")
+		return spec, t, zone, badField("actions", "choose at least one thing that the guest may do.").Says("one_action")
 	}
 	for i, name := range names {
 		a, err := r.svc.Action(r.Context(), name)
 		if isNotFound(err) {
-			return spec, t, zone, badField("actions", "%q is not there any more.", name)
+			return spec, t, zone, badField("actions", "%q is not there any more.", name).Says("gone", "name", name)
 		} else if err != nil {
 			return spec, t, zone, err
 		}
@@ -313,7 +313,7 @@ func (r *request) specOf(names []string) (spec onetime.TokenSpec, t terms, zone 
 	default:
 		end, ok := presetEnd(until, r.h.cfg.Now(), zone)
 		if !ok {
-			return spec, t, zone, badField("expires", "choose until when the link works.")
+			return spec, t, zone, badField("expires", "choose until when the link works.").Says("choose")
 		}
 		end = end.UTC()
 		spec.Expires = &end
@@ -329,7 +329,7 @@ func usesField(s string) (*int, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 1 || n > onetime.MaxUses {
-		return nil, badField("uses_max", "must be a whole number between 1 and %d.", onetime.MaxUses)
+		return nil, badField("uses_max", "must be a whole number between 1 and %d.", onetime.MaxUses).Says("range", "min", 1, "max", onetime.MaxUses)
 	}
 	return &n, nil
 }
@@ -345,7 +345,7 @@ func timeField(name, s string, zone *time.Location) (*time.Time, error) {
 			return &t, nil
 		}
 	}
-	return nil, badField(name, "must be a day and a time, such as %s.", "2026-11-22T18:00")
+	return nil, badField(name, "must be a day and a time, such as %s.", "2026-11-22T18:00").Says("when")
 }
 
 // mistake says how a form shows an error; rest is an error it has no place for.
@@ -356,16 +356,14 @@ func (r *request) mistake(l *words.Language, err error) (status int, field, text
 	}
 	switch p.Code {
 	case "bad_input":
-		text = p.Detail
-		var bad *onetime.BadInput
-		if errors.As(err, &bad) {
-			text = mistakeText(l, bad)
+		text = named(l, p.Field, p.Detail)
+		if p.bad != nil {
+			text = named(l, p.Field, mistakeText(l, p.bad))
 		}
-		text = named(l, p.Field, text)
 	case "conflict", "home_unreachable":
 		text = l.T("host.problem." + p.Code)
 	case "no_public_url", "in_use":
-		text = p.Detail
+		text = p.text(l)
 	default:
 		return 0, "", "", err
 	}

@@ -25,6 +25,7 @@ type pickView struct {
 	Found    []pick.Entity
 	More     int    // that were found, too
 	Problem  string // why there is nothing to choose from
+	Detail   string // the same in English, for whoever looks after the server
 	Entity   *pick.Entity
 	Choices  []pick.Choice
 	Choice   *pick.Choice
@@ -79,7 +80,7 @@ func (r *request) pickProblem(d *pickView, err error) error {
 	d.Problem = r.lang().T("pick.unreachable")
 	for _, h := range d.Homes {
 		if h.Name == d.Home && h.Problem != "" {
-			d.Problem += " " + h.Problem
+			d.Detail = h.Problem
 		}
 	}
 	return r.render(status, "pick.html", r.makePage("actions", r.lang().T("pick.title"), d))
@@ -150,7 +151,7 @@ func (r *request) picked(v url.Values, values map[string][]string) error {
 	definition, err := pick.Definition(d.Choice, e.ID, values)
 	var bad *onetime.BadInput
 	if errors.As(err, &bad) {
-		d.Field, d.Error = bad.Field, bad.Message
+		d.Field, d.Error = bad.Field, mistakeText(l, bad)
 		status := http.StatusUnprocessableEntity
 		if values == nil {
 			status, d.Field, d.Error = http.StatusOK, "", "" // nobody was asked yet

@@ -44,10 +44,10 @@ func translationsOf(rows []translationRow) (map[string]onetime.Translation, erro
 	all := make(map[string]onetime.Translation, len(rows))
 	for _, row := range rows {
 		if row.Tag == "" {
-			return nil, badField("translations", "choose the language of %q.", row.Title+row.Done)
+			return nil, badField("translations", "choose the language of %q.", row.Title+row.Done).Says("choose_language", "text", row.Title+row.Done)
 		}
 		if _, twice := all[row.Tag]; twice {
-			return nil, badField("translations", "%s is there twice.", words.NameOf(row.Tag))
+			return nil, badField("translations", "%s is there twice.", words.NameOf(row.Tag)).Says("twice", "name", words.NameOf(row.Tag))
 		}
 		all[row.Tag] = onetime.Translation{Title: row.Title, Done: row.Done}
 	}

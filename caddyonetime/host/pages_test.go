@@ -3,10 +3,12 @@ package host
 import (
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +47,8 @@ func TestEveryMessageIsThere(t *testing.T) {
 		t.Fatalf("only %d keys found", len(used))
 	}
 	locales := os.DirFS("../../internal/words/locales")
-	english := catalogue(t, locales, "en")
+	english := catalogue(t, locales, "en", "host.json")
+	maps.Copy(english, catalogue(t, locales, "en", "problems.json"))
 	for key := range used {
 		if strings.HasSuffix(key, ".") {
 			continue // the beginning of several
@@ -75,9 +78,44 @@ func TestEveryMessageIsThere(t *testing.T) {
 	}
 }
 
-func catalogue(t *testing.T, locales fs.FS, tag string) map[string]json.RawMessage {
+// TestEveryMistakeIsThere does so with what the packages below say is wrong.
+func TestEveryMistakeIsThere(t *testing.T) {
+	var source strings.Builder
+	for _, dir := range []string{".", "../onetime", "../homes", "../pick"} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if strings.HasSuffix(e.Name(), ".go") && !strings.HasSuffix(e.Name(), "_test.go") {
+				b, err := os.ReadFile(dir + "/" + e.Name())
+				if err != nil {
+					t.Fatal(err)
+				}
+				source.Write(b)
+			}
+		}
+	}
+	said := regexp.MustCompile(`\.Says\("([a-z_]+)"`).FindAllStringSubmatch(source.String(), -1)
+	if len(said) < 50 {
+		t.Fatalf("only %d are said", len(said))
+	}
+	english := words.Get("en")
+	for _, m := range said {
+		if !english.Has("check." + m[1]) {
+			t.Errorf("no language has %q", m[1])
+		}
+	}
+	for _, key := range english.Keys("check.") {
+		if name := strings.TrimPrefix(key, "check."); name != "like" && !strings.Contains(source.String(), strconv.Quote(name)) {
+			t.Errorf("nobody says %q", key)
+		}
+	}
+}
+
+func catalogue(t *testing.T, locales fs.FS, tag, file string) map[string]json.RawMessage {
 	t.Helper()
-	b, err := fs.ReadFile(locales, tag+"/host.json")
+	b, err := fs.ReadFile(locales, tag+"/"+file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
+	"github.com/caddy-hass/caddy-hass/internal/words"
 )
 
 // problem is an answer of RFC 9457. It is an error, so that handlers can
@@ -30,11 +32,32 @@ type problem struct {
 
 	// RetryAfter is in seconds.
 	RetryAfter int `json:"-"`
+
+	bad *onetime.BadInput // what it is about
+	key string            // of Detail, where it is not the code's
+}
+
+// text is the detail in the language of a page; empty where the title says it all.
+func (p *problem) text(l *words.Language) string {
+	key := cmp.Or(p.key, "host.problem."+p.Code+"_what")
+	switch {
+	case p.bad != nil && l.Tag() != "en":
+		return named(l, p.Field, mistakeText(l, p.bad))
+	case l.Tag() == "en":
+		return p.Detail // which may say a little more
+	case p.Code == "in_use":
+		return l.N("host.action.in_use", p.Tokens)
+	case l.Has(key):
+		return l.T(key)
+	case p.Status >= http.StatusInternalServerError:
+		return l.T("host.problem.other_what")
+	}
+	return ""
 }
 
 func (p *problem) Error() string { return p.Detail }
 
-var errNotManager = &problem{Status: http.StatusForbidden, Code: "forbidden",
+var errNotManager = &problem{Status: http.StatusForbidden, Code: "forbidden", key: "host.problem.may_not_manage",
 	Detail: "This needs the right to manage. You may make links from the actions there are, and change your own."}
 
 // asProblem says what to answer to an error. ok is false for an error that is
@@ -50,12 +73,12 @@ func asProblem(err error) (p *problem, ok bool) {
 		c := *p
 		p = &c
 	case errors.As(err, &bad):
-		p = &problem{Status: http.StatusUnprocessableEntity, Code: "bad_input", Detail: bad.Message, Field: bad.Field, Line: bad.Line}
+		p = &problem{Status: http.StatusUnprocessableEntity, Code: "bad_input", Detail: bad.Message, Field: bad.Field, Line: bad.Line, bad: bad}
 	case errors.As(err, &inUse):
 		p = &problem{Status: http.StatusConflict, Code: "in_use", Tokens: inUse.Tokens,
 			Detail: fmt.Sprintf("%s; revoke them first, or delete with ?revoke=true to revoke them with it.", inUse.Error())}
 	case errors.Is(err, onetime.ErrNoHome):
-		p = &problem{Status: http.StatusUnprocessableEntity, Code: "bad_input", Field: "home", Detail: "The configuration has no home of that name."}
+		p = &problem{Status: http.StatusUnprocessableEntity, Code: "bad_input", Field: "home", Detail: "The configuration has no home of that name.", key: "host.problem.not_found_what"}
 	case errors.Is(err, onetime.ErrNotFound):
 		p = &problem{Status: http.StatusNotFound, Code: "not_found", Detail: "There is nothing of that name here."}
 	case errors.Is(err, onetime.ErrConflict):

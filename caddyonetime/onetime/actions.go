@@ -56,7 +56,7 @@ var iconName = regexp.MustCompile(`^[a-z0-9-]{0,64}$`)
 
 // CheckAction asks the home about an action without saving it; see Home.Check.
 // It fills in what may be left out: the title and the home.
-func (s *Service) CheckAction(ctx context.Context, a *Action) (warnings []string, err error) {
+func (s *Service) CheckAction(ctx context.Context, a *Action) (warnings Warnings, err error) {
 	if err := s.usable(ctx); err != nil {
 		return nil, err
 	}
@@ -76,14 +76,14 @@ func (s *Service) CheckAction(ctx context.Context, a *Action) (warnings []string
 }
 
 func noSuchHome(name string) error {
-	return &BadInput{Field: "home", Message: fmt.Sprintf("the configuration has no home %q", name)}
+	return (&BadInput{Field: "home", Message: fmt.Sprintf("the configuration has no home %q", name)}).Says("no_home", "name", name)
 }
 
 // written looks at what can be told without the home, and fills in what may be
 // left out.
 func (a *Action) written() (*Definition, error) {
 	if !ValidActionName(a.Name) {
-		return nil, &BadInput{Field: "name", Message: "a name has 1 to 64 characters out of a to z, 0 to 9 and _"}
+		return nil, (&BadInput{Field: "name", Message: "a name has 1 to 64 characters out of a to z, 0 to 9 and _"}).Says("name", "n", 64, "allowed", "a–z 0–9 _")
 	}
 	if a.Home == "" {
 		a.Home = DefaultHome
@@ -105,10 +105,10 @@ func (a *Action) written() (*Definition, error) {
 	switch a.Confirm {
 	case ConfirmDerived, ConfirmAsk, ConfirmTap:
 	default:
-		return nil, &BadInput{Field: "confirm", Message: `is "ask" (press twice), "tap" (press once), or left out`}
+		return nil, (&BadInput{Field: "confirm", Message: `is "ask" (press twice), "tap" (press once), or left out`}).Says("choose")
 	}
 	if !iconName.MatchString(a.Icon) {
-		return nil, &BadInput{Field: "icon", Message: "an icon's name has at most 64 characters out of a to z, 0 to 9 and -"}
+		return nil, (&BadInput{Field: "icon", Message: "an icon's name has at most 64 characters out of a to z, 0 to 9 and -"}).Says("choose")
 	}
 	return Parse(a.Definition)
 }
@@ -128,7 +128,7 @@ const Absent = math.MaxUint64
 // SaveAction checks an action with its home and creates or replaces it.
 // revision is the one that the caller has seen; 0 says nothing, and another
 // than the current one is ErrConflict, as is Absent where there is one.
-func (s *Service) SaveAction(ctx context.Context, by Person, a *Action, revision uint64) (saved *Action, warnings []string, err error) {
+func (s *Service) SaveAction(ctx context.Context, by Person, a *Action, revision uint64) (saved *Action, warnings Warnings, err error) {
 	next := *a
 	warnings, err = s.CheckAction(ctx, &next)
 	if err != nil {

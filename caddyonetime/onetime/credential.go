@@ -62,7 +62,7 @@ func (s *Service) CreateCredential(ctx context.Context, by Person, name string, 
 	}
 	name = strings.TrimSpace(name)
 	if name == "" {
-		return nil, "", &BadInput{Field: "name", Message: "is needed: say who will use it"}
+		return nil, "", (&BadInput{Field: "name", Message: "is needed: say who will use it"}).Says("needed")
 	}
 	if err := checkText("name", name, MaxGuest, false); err != nil {
 		return nil, "", err
@@ -84,11 +84,11 @@ func (s *Service) CreateCredential(ctx context.Context, by Person, name string, 
 			}
 		}
 		if live >= MaxCredentials {
-			return &BadInput{Field: "name", Message: fmt.Sprintf("there are %d credentials already: revoke those that nobody uses", MaxCredentials)}
+			return (&BadInput{Field: "name", Message: fmt.Sprintf("there are %d credentials already: revoke those that nobody uses", MaxCredentials)}).Says("full", "n", MaxCredentials)
 		}
 		for _, a := range c.Actions {
 			if _, err := tx.Action(a); errors.Is(err, ErrNotFound) {
-				return &BadInput{Field: "actions", Message: fmt.Sprintf("there is no action %q", a)}
+				return (&BadInput{Field: "actions", Message: fmt.Sprintf("there is no action %q", a)}).Says("gone", "name", a)
 			} else if err != nil {
 				return err
 			}

@@ -108,9 +108,9 @@ func Parse(yaml string) (*Definition, error) {
 	switch {
 	case c.acts:
 	case c.off > 0:
-		return nil, badDefinition(c.off, "it is switched off by `enabled: false`: take that line out")
+		return nil, badDefinition(c.off, "it is switched off by `enabled: false`: take that line out").Says("off", "word", "enabled: false")
 	default:
-		return nil, badDefinition(root.line, "nothing in it makes the home do anything: it needs a step with `action:`")
+		return nil, badDefinition(root.line, "nothing in it makes the home do anything: it needs a step with `action:`").Says("no_step")
 	}
 	d.Single = singleCall(d, steps)
 	return d, nil
@@ -174,27 +174,27 @@ func rootSteps(root *node) ([]*node, error) {
 	switch root.kind {
 	case kindList:
 		if len(root.items) == 0 {
-			return nil, badDefinition(root.line, "the list is empty: it needs a step with `action:`")
+			return nil, badDefinition(root.line, "the list is empty: it needs a step with `action:`").Says("empty", "example", "action: lock.unlock")
 		}
 		return root.items, nil
 	case kindScalar:
-		return nil, badDefinition(root.line, "this is not an action: write `action: lock.unlock` and, under `target:`, what it acts on")
+		return nil, badDefinition(root.line, "this is not an action: write `action: lock.unlock` and, under `target:`, what it acts on").Says("not_action", "example", "action: lock.unlock")
 	}
 	for _, w := range []string{"trigger", "triggers"} {
 		if n := root.get(w); n != nil && (root.get("action") != nil || root.get("actions") != nil) {
-			return nil, badDefinition(root.lines[w], "this is an automation: paste only the list that stands under `actions:`")
+			return nil, badDefinition(root.lines[w], "this is an automation: paste only the list that stands under `actions:`").Says("automation", "word", "actions:")
 		}
 	}
 	if seq := root.get("sequence"); seq != nil && !slices.ContainsFunc(root.keys, func(k string) bool { return !slices.Contains(scriptWords, k) }) {
 		if f := root.get("fields"); f != nil && !f.empty() {
-			return nil, badDefinition(root.lines["fields"], "`fields` are a script's questions, and nobody answers them here: write the values into the steps")
+			return nil, badDefinition(root.lines["fields"], "`fields` are a script's questions, and nobody answers them here: write the values into the steps").Says("questions", "word", "fields")
 		}
 		steps := []*node{seq}
 		if seq.kind == kindList {
 			steps = seq.items
 		}
 		if len(steps) == 0 || seq.empty() {
-			return nil, badDefinition(seq.line, "`sequence` is empty: it needs a step with `action:`")
+			return nil, badDefinition(seq.line, "`sequence` is empty: it needs a step with `action:`").Says("empty", "example", "action: lock.unlock")
 		}
 		if v := root.get("variables"); v != nil && !v.empty() {
 			set := &node{kind: kindMap, line: v.line, keys: []string{"variables"}, fields: map[string]*node{"variables": v}, lines: root.lines}
@@ -208,13 +208,13 @@ func rootSteps(root *node) ([]*node, error) {
 	if len(root.keys) == 1 {
 		k := root.keys[0]
 		if in := root.fields[k]; in.get("sequence") != nil {
-			return nil, badDefinition(root.lines[k], "this is a script with its name: paste only what stands under `%s:`, or use `action: script.%s`", k, k)
+			return nil, badDefinition(root.lines[k], "this is a script with its name: paste only what stands under `%s:`, or use `action: script.%s`", k, k).Says("named_script", "name", k+":")
 		}
 	}
 	if root.empty() {
-		return nil, badDefinition(root.line, "it is empty: it needs `action:`, as in `action: lock.unlock`")
+		return nil, badDefinition(root.line, "it is empty: it needs `action:`, as in `action: lock.unlock`").Says("empty", "example", "action: lock.unlock")
 	}
-	return nil, badDefinition(root.line, "there is no `action:` in it: write `action: lock.unlock` and, under `target:`, what it acts on")
+	return nil, badDefinition(root.line, "there is no `action:` in it: write `action: lock.unlock` and, under `target:`, what it acts on").Says("not_action", "example", "action: lock.unlock")
 }
 
 // collector walks through steps as Home Assistant would.
@@ -249,10 +249,10 @@ func (c *collector) step(s *node) error {
 		if str, ok := s.scalar.(string); ok && isTemplate(str) {
 			return nil // a condition in short
 		}
-		return badDefinition(s.line, "this is not a step: a step is a mapping such as `action: lock.unlock`")
+		return badDefinition(s.line, "this is not a step: a step is a mapping such as `action: lock.unlock`").Says("not_step", "example", "action: lock.unlock")
 	}
 	if s.kind == kindList {
-		return badDefinition(s.line, "this is a list in a list: a step is a mapping such as `action: lock.unlock`")
+		return badDefinition(s.line, "this is a list in a list: a step is a mapping such as `action: lock.unlock`").Says("not_step", "example", "action: lock.unlock")
 	}
 	if isOff(s.get("enabled")) {
 		if c.off == 0 {
@@ -318,7 +318,7 @@ func (c *collector) call(s *node) error {
 			continue
 		}
 		if s.get(word) != nil {
-			return badDefinition(s.lines[w], "`%s` and `%s` say the same: keep `action` only", word, w)
+			return badDefinition(s.lines[w], "`%s` and `%s` say the same: keep `action` only", word, w).Says("same", "a", word, "b", w)
 		}
 		word = w
 	}
@@ -329,7 +329,7 @@ func (c *collector) call(s *node) error {
 	case ok && isTemplate(name):
 		call.Templated = true
 	case !ok || !serviceName.MatchString(name):
-		return badDefinition(call.Line, "`%s` needs the name of an action with its domain, as in `lock.unlock`", word)
+		return badDefinition(call.Line, "`%s` needs the name of an action with its domain, as in `lock.unlock`", word).Says("action_name", "word", word, "example", "lock.unlock")
 	default:
 		call.Domain, call.Service, _ = strings.Cut(name, ".")
 	}
@@ -343,7 +343,7 @@ func (c *collector) call(s *node) error {
 			call.Templated = true
 			continue
 		case data.kind != kindMap:
-			return badDefinition(data.line, "`%s` has to be a mapping, with one `name: value` in a line", w)
+			return badDefinition(data.line, "`%s` has to be a mapping, with one `name: value` in a line", w).Says("mapping", "word", w)
 		}
 		if call.Data == nil {
 			call.Data = map[string]any{}
@@ -364,7 +364,7 @@ func (c *collector) call(s *node) error {
 	case target.kind == kindScalar && target.templated():
 		call.Templated = true
 	case target.kind != kindMap:
-		return badDefinition(target.line, "`target` has to be a mapping, as in `entity_id: lock.front_door`")
+		return badDefinition(target.line, "`target` has to be a mapping, as in `entity_id: lock.front_door`").Says("mapping", "word", "target")
 	default:
 		call.RawTarget = target.value().(map[string]any)
 		call.targets(target)

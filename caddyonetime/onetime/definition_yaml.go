@@ -128,23 +128,23 @@ func (n *node) value() any {
 // readYAML reads one document.
 func readYAML(text string) (*node, error) {
 	if len(text) > MaxDefinition {
-		return nil, badDefinition(0, "it is too long: %d bytes, and %d are allowed", len(text), MaxDefinition)
+		return nil, badDefinition(0, "it is too long: %d bytes, and %d are allowed", len(text), MaxDefinition).Says("too_long")
 	}
 	text = newlines.Replace(strings.TrimPrefix(text, "\uFEFF"))
 	for i, line := range strings.Split(text, "\n") {
 		if !utf8.ValidString(line) {
-			return nil, badDefinition(i+1, "this line is not text in UTF-8")
+			return nil, badDefinition(i+1, "this line is not text in UTF-8").Says("unreadable")
 		}
 		if j := strings.IndexFunc(line, isControl); j >= 0 {
 			r, _ := utf8.DecodeRuneInString(line[j:])
-			return nil, badDefinition(i+1, "this line holds an invisible character (%U): take it out", r)
+			return nil, badDefinition(i+1, "this line holds an invisible character (%U): take it out", r).Says("unreadable")
 		}
 	}
 	d := yaml.NewDecoder(strings.NewReader(text))
 	var doc, more yaml.Node
 	switch err := d.Decode(&doc); {
 	case errors.Is(err, io.EOF):
-		return nil, badDefinition(0, "it is empty: it needs `action:`, as in `action: lock.unlock`")
+		return nil, badDefinition(0, "it is empty: it needs `action:`, as in `action: lock.unlock`").Says("empty", "example", "action: lock.unlock")
 	case err != nil:
 		return nil, syntaxError(text, err)
 	}
@@ -153,7 +153,7 @@ func readYAML(text string) (*node, error) {
 	case err != nil:
 		return nil, syntaxError(text, err)
 	default:
-		return nil, badDefinition(more.Line, "a second document begins here (`---`): several actions are a list, each after a dash")
+		return nil, badDefinition(more.Line, "a second document begins here (`---`): several actions are a list, each after a dash").Says("second")
 	}
 	r := yamlReader{done: map[*yaml.Node]*node{}}
 	root, err := r.read(&doc, 0)
@@ -161,7 +161,7 @@ func readYAML(text string) (*node, error) {
 		return nil, err
 	}
 	if root.kind == kindScalar && root.scalar == nil {
-		return nil, badDefinition(0, "it is empty: it needs `action:`, as in `action: lock.unlock`")
+		return nil, badDefinition(0, "it is empty: it needs `action:`, as in `action: lock.unlock`").Says("empty", "example", "action: lock.unlock")
 	}
 	return root, nil
 }
@@ -185,7 +185,7 @@ var fromZero = regexp.MustCompile(`^did not find expected (key|node content|<|',
 func syntaxError(text string, err error) *BadInput {
 	m := yamlError.FindStringSubmatch(strings.ReplaceAll(err.Error(), "\n", " "))
 	if m == nil {
-		return badDefinition(0, "it cannot be read as YAML: %v", err)
+		return badDefinition(0, "it cannot be read as YAML: %v", err).Says("yaml", "why", err.Error())
 	}
 	line := 1 // which the parser does not say
 	if m[1] != "" {
@@ -193,7 +193,7 @@ func syntaxError(text string, err error) *BadInput {
 	}
 	if anchor := unknownAnchor.FindStringSubmatch(m[2]); anchor != nil {
 		before, _, _ := strings.Cut(text, "*"+anchor[1])
-		return badDefinition(1+strings.Count(before, "\n"), "`*%s` repeats what is marked `&%s`, and nothing is", anchor[1], anchor[1])
+		return badDefinition(1+strings.Count(before, "\n"), "`*%s` repeats what is marked `&%s`, and nothing is", anchor[1], anchor[1]).Says("repeats", "name", "*"+anchor[1])
 	}
 	if fromZero.MatchString(m[2]) {
 		line++
@@ -203,10 +203,10 @@ func syntaxError(text string, err error) *BadInput {
 	for i, l := range lines {
 		indent := l[:len(l)-len(strings.TrimLeft(l, " \t"))]
 		if strings.Contains(indent, "\t") && strings.TrimSpace(l) != "" {
-			return badDefinition(i+1, "this line is indented by a tab: YAML wants spaces")
+			return badDefinition(i+1, "this line is indented by a tab: YAML wants spaces").Says("tab")
 		}
 	}
-	return badDefinition(line, "it cannot be read as YAML: %s", m[2])
+	return badDefinition(line, "it cannot be read as YAML: %s", m[2]).Says("yaml", "why", m[2])
 }
 
 // yamlReader turns the parser's nodes into ours. A value that aliases share is
@@ -222,13 +222,13 @@ func (r *yamlReader) read(y *yaml.Node, depth int) (*node, error) {
 	switch y.Kind {
 	case yaml.DocumentNode:
 		if len(y.Content) != 1 {
-			return nil, badDefinition(0, "it is empty: it needs `action:`, as in `action: lock.unlock`")
+			return nil, badDefinition(0, "it is empty: it needs `action:`, as in `action: lock.unlock`").Says("empty", "example", "action: lock.unlock")
 		}
 		return r.read(y.Content[0], depth)
 	case yaml.AliasNode:
 		if n, ok := r.done[y.Alias]; ok {
 			if n == nil {
-				return nil, badDefinition(y.Line, "`*%s` stands inside of what it repeats", y.Value)
+				return nil, badDefinition(y.Line, "`*%s` stands inside of what it repeats", y.Value).Says("repeats", "name", "*"+y.Value)
 			}
 			return n, nil
 		}
@@ -243,7 +243,7 @@ func (r *yamlReader) read(y *yaml.Node, depth int) (*node, error) {
 		return nil, err
 	}
 	if n.size > maxYAMLValues {
-		return nil, badDefinition(y.Line, "it holds too many values: %d are allowed", maxYAMLValues)
+		return nil, badDefinition(y.Line, "it holds too many values: %d are allowed", maxYAMLValues).Says("too_much")
 	}
 	if n.height > maxYAMLDepth {
 		return nil, tooDeep(y)
@@ -283,7 +283,7 @@ func (r *yamlReader) fresh(y *yaml.Node, depth int) (*node, error) {
 			k = k.Alias
 		}
 		if k.Kind != yaml.ScalarNode {
-			return nil, badDefinition(k.Line, "this is not a name: a template needs quotes around it, as in \"{{ … }}\"")
+			return nil, badDefinition(k.Line, "this is not a name: a template needs quotes around it, as in \"{{ … }}\"").Says("template")
 		}
 		if err := checkTag(k); err != nil {
 			return nil, err
@@ -299,14 +299,14 @@ func (r *yamlReader) fresh(y *yaml.Node, depth int) (*node, error) {
 			}
 			for _, f := range from {
 				if f.kind != kindMap {
-					return nil, badDefinition(k.Line, "`<<` takes in a mapping, and this is none")
+					return nil, badDefinition(k.Line, "`<<` takes in a mapping, and this is none").Says("mapping", "word", "<<")
 				}
 			}
 			merged = append(merged, from...)
 			continue
 		}
 		if first, ok := n.lines[k.Value]; ok {
-			return nil, badDefinition(k.Line, "`%s` stands here for the second time; the first is in line %d", k.Value, first)
+			return nil, badDefinition(k.Line, "`%s` stands here for the second time; the first is in line %d", k.Value, first).Says("twice", "name", k.Value)
 		}
 		n.set(k.Value, field, k.Line)
 	}
@@ -335,7 +335,7 @@ func (n *node) grow(by *node) {
 }
 
 func tooDeep(y *yaml.Node) *BadInput {
-	return badDefinition(y.Line, "it is nested too deeply here: %d levels are allowed", maxYAMLDepth)
+	return badDefinition(y.Line, "it is nested too deeply here: %d levels are allowed", maxYAMLDepth).Says("too_much")
 }
 
 // checkTag refuses what only Home Assistant's own files, or nobody, can read.
@@ -347,14 +347,14 @@ func checkTag(y *yaml.Node) error {
 	case "!", "!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq", "!!timestamp":
 		return nil
 	case "!secret", "!env_var":
-		return badDefinition(y.Line, "`%s` works only in Home Assistant's own files: write the value here or use a script", tag)
+		return badDefinition(y.Line, "`%s` works only in Home Assistant's own files: write the value here or use a script", tag).Says("tag", "tag", tag)
 	case "!input":
-		return badDefinition(y.Line, "`%s` works only in Home Assistant's own blueprints: write the value here or use a script", tag)
+		return badDefinition(y.Line, "`%s` works only in Home Assistant's own blueprints: write the value here or use a script", tag).Says("tag", "tag", tag)
 	default:
 		if strings.HasPrefix(tag, "!include") {
-			return badDefinition(y.Line, "`%s` works only in Home Assistant's own files: write here what the file says or use a script", tag)
+			return badDefinition(y.Line, "`%s` works only in Home Assistant's own files: write here what the file says or use a script", tag).Says("tag", "tag", tag)
 		}
-		return badDefinition(y.Line, "the tag `%s` means nothing to Home Assistant here: take it out", tag)
+		return badDefinition(y.Line, "the tag `%s` means nothing to Home Assistant here: take it out", tag).Says("tag", "tag", tag)
 	}
 }
 
@@ -377,7 +377,7 @@ func scalar(y *yaml.Node) (any, error) {
 	case tag == "!!str" || tag == "!" || tag == "!!timestamp" || !plain && tag == "":
 		return s, nil
 	case tag == "!!map" || tag == "!!seq":
-		return nil, badDefinition(y.Line, "`%s` stands before something else", tag)
+		return nil, badDefinition(y.Line, "`%s` stands before something else", tag).Says("tag", "tag", tag)
 	}
 	v, err := plainScalar(y, s)
 	if err != nil {
@@ -407,7 +407,7 @@ func scalar(y *yaml.Node) (any, error) {
 		ok = v == nil
 	}
 	if !ok {
-		return nil, badDefinition(y.Line, "%q is not what `%s` says", s, tag)
+		return nil, badDefinition(y.Line, "%q is not what `%s` says", s, tag).Says("value", "value", s)
 	}
 	return v, nil
 }
@@ -423,9 +423,9 @@ func plainScalar(y *yaml.Node, s string) (any, error) {
 	}
 	switch l := strings.ToLower(strings.TrimLeft(s, "+-")); {
 	case l == ".inf" || s == ".nan" || s == ".NaN" || s == ".NAN":
-		return nil, badDefinition(y.Line, "`%s` is not a number that Home Assistant takes", s)
+		return nil, badDefinition(y.Line, "`%s` is not a number that Home Assistant takes", s).Says("value", "value", s)
 	case leadingZero.MatchString(s):
-		return nil, badDefinition(y.Line, "put quotes around %s: as a number it would lose its leading zero", s)
+		return nil, badDefinition(y.Line, "put quotes around %s: as a number it would lose its leading zero", s).Says("quotes", "value", s)
 	case yamlInt.MatchString(s):
 		digits := strings.ReplaceAll(s, "_", "")
 		if i, err := strconv.ParseInt(digits, 0, 64); err == nil {
@@ -434,11 +434,11 @@ func plainScalar(y *yaml.Node, s string) (any, error) {
 		if u, err := strconv.ParseUint(strings.TrimPrefix(digits, "+"), 0, 64); err == nil {
 			return u, nil
 		}
-		return nil, badDefinition(y.Line, "put quotes around %s: it is too large for a number", s)
+		return nil, badDefinition(y.Line, "put quotes around %s: it is too large for a number", s).Says("quotes", "value", s)
 	case yamlFloat.MatchString(s):
 		f, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
 		if err != nil || math.IsInf(f, 0) {
-			return nil, badDefinition(y.Line, "put quotes around %s: it is too large for a number", s)
+			return nil, badDefinition(y.Line, "put quotes around %s: it is too large for a number", s).Says("quotes", "value", s)
 		}
 		return f, nil
 	}

@@ -55,6 +55,25 @@ func (e *BadInput) Error() string {
 	return e.Message
 }
 
+// Says gives the message as catalogues of languages have it, with pairs of a
+// placeholder's name and its value.
+func (e *BadInput) Says(key string, args ...any) *BadInput {
+	e.Said = &Said{Key: key, Args: args}
+	return e
+}
+
+// Warnings are what is odd in what somebody wrote, but stands in nobody's way.
+type Warnings []*BadInput
+
+// Texts are the warnings in English.
+func (w Warnings) Texts() []string {
+	var texts []string
+	for _, odd := range w {
+		texts = append(texts, odd.Error())
+	}
+	return texts
+}
+
 // Refused is the answer to a press on a genuine link that is not good now.
 type Refused struct {
 	Status Status // never StatusReady

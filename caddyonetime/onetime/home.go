@@ -19,7 +19,7 @@ type Home interface {
 	// them. What stands in the way is returned as a *BadInput; what is only
 	// odd, such as a target that is unavailable right now, as warnings. A
 	// home that cannot be asked is ErrUnreachable.
-	Check(ctx context.Context, d *Definition) (warnings []string, err error)
+	Check(ctx context.Context, d *Definition) (warnings Warnings, err error)
 
 	// Ready reports whether asking makes sense now: nil, or a NotReady.
 	Ready(ctx context.Context, d *Definition) *NotReady

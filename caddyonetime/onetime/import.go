@@ -168,7 +168,7 @@ func (s *Service) Import(ctx context.Context, by Person, b Batch, o ImportOption
 type checked struct {
 	definition string
 	refused    string
-	warnings   []string
+	warnings   Warnings
 }
 
 // checkBatch asks the home about the actions that are not here yet.
@@ -197,7 +197,7 @@ func (s *Service) checkBatch(ctx context.Context, b *Batch, o ImportOptions) ([]
 		for j, definition := range a.Definitions {
 			next := a.action(b, definition, o.Home)
 			next.Name = "checked" // which one it gets is decided later
-			var warnings []string
+			var warnings Warnings
 			if o.SkipCheck {
 				_, err = next.written()
 			} else {
@@ -269,7 +269,7 @@ func (s *Service) importAction(tx Tx, by Person, b *Batch, a BatchAction, c chec
 	})
 	return &ActionImport{
 		Result: ImportedNow, From: a.Name, Name: next.Name, Title: next.Title,
-		Definition: next.Definition, Warnings: c.warnings,
+		Definition: next.Definition, Warnings: c.warnings.Texts(),
 	}, err
 }
 

@@ -32,7 +32,7 @@ func (s *Service) CreateToken(ctx context.Context, by Person, spec TokenSpec) (*
 	err := s.store.Update(func(tx Tx) error {
 		t.CreatedAt = s.now().UTC()
 		if t.Expires != nil && !t.CreatedAt.Before(*t.Expires) {
-			return &BadInput{Field: "expires", Message: "is in the past", Said: &Said{Key: "past"}}
+			return (&BadInput{Field: "expires", Message: "is in the past"}).Says("past")
 		}
 		if err := t.check(tx); err != nil {
 			return err
@@ -72,13 +72,13 @@ func (t *Token) check(tx Tx) error {
 	}
 	switch {
 	case len(t.Actions) == 0:
-		return &BadInput{Field: "actions", Message: "name at least one action"}
+		return (&BadInput{Field: "actions", Message: "name at least one action"}).Says("one_action")
 	case len(t.Actions) > MaxActions:
-		return &BadInput{Field: "actions", Message: fmt.Sprintf("a link has at most %d actions", MaxActions)}
+		return (&BadInput{Field: "actions", Message: fmt.Sprintf("a link has at most %d actions", MaxActions)}).Says("too_many", "n", MaxActions)
 	case t.UsesMax != nil && (*t.UsesMax < 1 || *t.UsesMax > MaxUses):
-		return &BadInput{Field: "uses_max", Message: fmt.Sprintf("is a whole number from 1 to %d, or null for any number", MaxUses)}
+		return (&BadInput{Field: "uses_max", Message: fmt.Sprintf("is a whole number from 1 to %d, or null for any number", MaxUses)}).Says("range", "min", 1, "max", MaxUses)
 	case t.NotBefore != nil && t.Expires != nil && !t.NotBefore.Before(*t.Expires):
-		return &BadInput{Field: "expires", Message: "is not after not_before: the link would never be valid"}
+		return (&BadInput{Field: "expires", Message: "is not after not_before: the link would never be valid"}).Says("order")
 	}
 	for _, when := range []struct {
 		field string
@@ -86,15 +86,15 @@ func (t *Token) check(tx Tx) error {
 	}{{"not_before", t.NotBefore}, {"expires", t.Expires}} {
 		// RFC 3339 has four digits for the year.
 		if when.t != nil && (when.t.Year() < 2000 || when.t.Year() > 9999) {
-			return &BadInput{Field: when.field, Message: "is not a year that a link can live in"}
+			return (&BadInput{Field: when.field, Message: "is not a year that a link can live in"}).Says("when")
 		}
 	}
 	for i, name := range t.Actions {
 		if slices.Contains(t.Actions[:i], name) {
-			return &BadInput{Field: "actions", Message: fmt.Sprintf("%q stands there twice", name)}
+			return (&BadInput{Field: "actions", Message: fmt.Sprintf("%q stands there twice", name)}).Says("twice", "name", name)
 		}
 		if !ValidActionName(name) {
-			return &BadInput{Field: "actions", Message: fmt.Sprintf("%.70q is no action's name", name)}
+			return (&BadInput{Field: "actions", Message: fmt.Sprintf("%.70q is no action's name", name)}).Says("choose")
 		}
 	}
 	return t.checkActions(tx)
@@ -105,7 +105,7 @@ func (t *Token) checkActions(tx Tx) error {
 	for _, name := range t.Actions {
 		switch _, err := tx.Action(name); {
 		case errors.Is(err, ErrNotFound):
-			return &BadInput{Field: "actions", Message: fmt.Sprintf("there is no action %q", name)}
+			return (&BadInput{Field: "actions", Message: fmt.Sprintf("there is no action %q", name)}).Says("gone", "name", name)
 		case err != nil:
 			return err
 		}
@@ -278,7 +278,7 @@ func (s *Service) Replenish(ctx context.Context, by Person, id string, uses *int
 // SaveAction.
 func (s *Service) ReplenishAt(ctx context.Context, by Person, id string, uses *int, revision uint64) (*View, error) {
 	if uses != nil && (*uses < 1 || *uses > MaxUses) {
-		return nil, &BadInput{Field: "uses", Message: fmt.Sprintf("is a whole number from 1 to %d", MaxUses)}
+		return nil, (&BadInput{Field: "uses", Message: fmt.Sprintf("is a whole number from 1 to %d", MaxUses)}).Says("range", "min", 1, "max", MaxUses)
 	}
 	return s.change(ctx, id, func(tx Tx, t *Token) error {
 		if revision != 0 && revision != t.Revision {

@@ -57,7 +57,7 @@ func (a *Action) translated() error {
 		return nil
 	}
 	if len(a.Translations) > MaxTranslations {
-		return &BadInput{Field: "translations", Message: fmt.Sprintf("are more than %d", MaxTranslations)}
+		return (&BadInput{Field: "translations", Message: fmt.Sprintf("are more than %d", MaxTranslations)}).Says("too_many", "n", MaxTranslations)
 	}
 	canonical := make(map[string]Translation, len(a.Translations))
 	for _, as := range a.Languages() {
@@ -67,11 +67,11 @@ func (a *Action) translated() error {
 			return err
 		}
 		if _, twice := canonical[tag]; twice {
-			return &BadInput{Field: "translations", Message: fmt.Sprintf("has the language %q twice", tag)}
+			return (&BadInput{Field: "translations", Message: fmt.Sprintf("has the language %q twice", tag)}).Says("twice", "name", tag)
 		}
 		t.Title, t.Done = strings.TrimSpace(t.Title), strings.TrimSpace(t.Done)
 		if t == (Translation{}) {
-			return &BadInput{Field: "translations." + tag, Message: "says nothing: give it a title, a done, or leave the language out"}
+			return (&BadInput{Field: "translations." + tag, Message: "says nothing: give it a title, a done, or leave the language out"}).Says("needed")
 		}
 		for _, text := range []struct {
 			field, value string
@@ -90,11 +90,11 @@ func (a *Action) translated() error {
 // languageTag reads a tag of a language that BCP 47 knows.
 func languageTag(as string) (string, error) {
 	if len(as) > maxTag {
-		return "", &BadInput{Field: "translations", Message: fmt.Sprintf("has a language tag of more than %d characters", maxTag)}
+		return "", (&BadInput{Field: "translations", Message: fmt.Sprintf("has a language tag of more than %d characters", maxTag)}).Says("choose")
 	}
 	tag, err := language.Parse(strings.TrimSpace(as))
 	if base, _ := tag.Base(); err != nil || tag.IsRoot() || base.String() == "und" {
-		return "", &BadInput{Field: "translations", Message: fmt.Sprintf(`%q is not the tag of a language, such as "de", "pt-BR" or "zh-Hant"`, as)}
+		return "", (&BadInput{Field: "translations", Message: fmt.Sprintf(`%q is not the tag of a language, such as "de", "pt-BR" or "zh-Hant"`, as)}).Says("choose")
 	}
 	return tag.String(), nil
 }

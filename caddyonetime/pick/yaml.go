@@ -30,7 +30,7 @@ func Definition(c *Choice, entity string, values map[string][]string) (string, e
 		given := slices.DeleteFunc(slices.Clone(values[f.Name]), func(s string) bool { return strings.TrimSpace(s) == "" })
 		if len(given) == 0 {
 			if f.Required {
-				return "", wrong(f, "is needed")
+				return "", wrong(f, "is needed").Says("needed")
 			}
 			continue
 		}
@@ -76,7 +76,7 @@ func yaml11(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789:_.+-") == ""
 }
 
-func wrong(f *Field, format string, args ...any) error {
+func wrong(f *Field, format string, args ...any) *onetime.BadInput {
 	return &onetime.BadInput{Field: f.Name, Message: fmt.Sprintf(format, args...)}
 }
 
@@ -85,7 +85,7 @@ func (f *Field) value(given []string) (*yaml.Node, error) {
 		list := &yaml.Node{Kind: yaml.SequenceNode}
 		for _, s := range given {
 			if f.Kind == Select && !f.Custom && !f.offers(s) {
-				return nil, wrong(f, "%q is none of the choices", s)
+				return nil, wrong(f, "%q is none of the choices", s).Says("choose")
 			}
 			list.Content = append(list.Content, scalar(s))
 		}
@@ -100,10 +100,10 @@ func (f *Field) value(given []string) (*yaml.Node, error) {
 		case "true", "false":
 			return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: s}, nil
 		}
-		return nil, wrong(f, "must be yes or no")
+		return nil, wrong(f, "must be yes or no").Says("choose")
 	case Select:
 		if !f.Custom && !f.offers(s) {
-			return nil, wrong(f, "%q is none of the choices", s)
+			return nil, wrong(f, "%q is none of the choices", s).Says("choose")
 		}
 	case Date:
 		s = strings.TrimSpace(s)
@@ -118,7 +118,7 @@ func (f *Field) value(given []string) (*yaml.Node, error) {
 	case Colour:
 		n, err := strconv.ParseUint(strings.TrimPrefix(s, "#"), 16, 32)
 		if err != nil || len(s) != len("#rrggbb") {
-			return nil, wrong(f, "must be a colour such as #ff8800")
+			return nil, wrong(f, "must be a colour such as #ff8800").Says("colour", "example", "#ff8800")
 		}
 		list := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
 		for _, c := range []uint64{n >> 16, n >> 8 & 255, n & 255} {
@@ -128,10 +128,10 @@ func (f *Field) value(given []string) (*yaml.Node, error) {
 	case YAML:
 		var doc yaml.Node
 		if err := yaml.Unmarshal([]byte(s), &doc); err != nil {
-			return nil, wrong(f, "is not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+			return nil, wrong(f, "is not YAML: %s", strings.TrimPrefix(err.Error(), "yaml: ")).Says("yaml", "why", strings.TrimPrefix(err.Error(), "yaml: "))
 		}
 		if len(doc.Content) != 1 {
-			return nil, wrong(f, "is not YAML")
+			return nil, wrong(f, "is not YAML").Says("needed")
 		}
 		return doc.Content[0], nil
 	}
@@ -147,11 +147,11 @@ func (f *Field) number(s string) (*yaml.Node, error) {
 	n, err := strconv.ParseFloat(s, 64)
 	switch {
 	case err != nil || math.IsNaN(n) || math.IsInf(n, 0):
-		return nil, wrong(f, "must be a number")
+		return nil, wrong(f, "must be a number").Says("number")
 	case f.Min != nil && n < *f.Min:
-		return nil, wrong(f, "must be at least %v", *f.Min)
+		return nil, wrong(f, "must be at least %v", *f.Min).Says("least", "min", *f.Min)
 	case f.Max != nil && n > *f.Max:
-		return nil, wrong(f, "must be at most %v", *f.Max)
+		return nil, wrong(f, "must be at most %v", *f.Max).Says("most", "max", *f.Max)
 	}
 	tag := "!!float"
 	text := strconv.FormatFloat(n, 'f', -1, 64)

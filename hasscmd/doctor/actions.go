@@ -16,7 +16,7 @@ type OneTime struct {
 	Err error
 
 	Actions     func(ctx context.Context) ([]*onetime.Action, error)
-	CheckAction func(ctx context.Context, a *onetime.Action) (warnings []string, err error)
+	CheckAction func(ctx context.Context, a *onetime.Action) (warnings onetime.Warnings, err error)
 
 	StorePath string // empty: not in a file
 	LinkKey   LinkKey
@@ -66,7 +66,7 @@ func (s *Subject) actions(ctx context.Context) []Finding {
 		case err != nil:
 			f.Level, f.Text = Fail, fmt.Sprintf("could not be checked: %v", err)
 		case len(warnings) > 0:
-			f.Level, f.Text = Warn, strings.Join(warnings, " ")
+			f.Level, f.Text = Warn, strings.Join(warnings.Texts(), " ")
 		default:
 			f.Text = fmt.Sprintf("%q can be done now", a.Title)
 		}

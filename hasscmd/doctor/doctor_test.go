@@ -87,10 +87,10 @@ func TestActions(t *testing.T) {
 			{Name: "homeless", Home: "y"}, {Name: "broken", Home: "x"}, {Name: "away", Home: "x"},
 		}, nil
 	}
-	o.CheckAction = func(_ context.Context, a *onetime.Action) ([]string, error) {
+	o.CheckAction = func(_ context.Context, a *onetime.Action) (onetime.Warnings, error) {
 		switch a.Name {
 		case "flat":
-			return []string{"lock.front_door is unavailable right now."}, nil
+			return onetime.Warnings{{Message: "lock.front_door is unavailable right now."}}, nil
 		case "bad":
 			return nil, &onetime.BadInput{Field: "definition", Line: 3, Message: "there is no lock.back_door"}
 		case "homeless":

@@ -16,8 +16,8 @@ import (
 // Unmarked returns what people can read on a page, or a script can show them,
 // that stands in no catalogue of languages. The page is in a language that
 // words.Mark has marked. data is what hosts have written: names, titles,
-// addresses. What stands in a bdi, code, pre or textarea element is data, and
-// so is what says itself which language it is in.
+// addresses. What stands in a bdi, code, pre or textarea element or in Unicode's
+// isolates is data, and so is what says itself which language it is in.
 func Unmarked(page string, data ...string) []string {
 	root, err := html.ParseWithOptions(strings.NewReader(page), html.ParseOptionEnableScripting(false))
 	if err != nil {
@@ -40,7 +40,7 @@ func Unmarked(page string, data ...string) []string {
 				switch {
 				case a.Key == "lang" && n.DataAtom != atom.Html:
 					return
-				case readAttributes[a.Key], strings.HasPrefix(a.Key, "data-") && strings.Contains(strings.TrimSpace(a.Val), " "),
+				case readAttributes[a.Key], strings.HasPrefix(a.Key, "data-") && a.Key != "data-events" && strings.Contains(strings.TrimSpace(a.Val), " "),
 					a.Key == "value" && (n.DataAtom == atom.Button || n.DataAtom == atom.Input) && isButton(n):
 					look("<"+n.Data+" "+a.Key+">", a.Val)
 				case a.Key == "content" && n.DataAtom == atom.Meta && isAbout(n):
@@ -120,6 +120,7 @@ func UnmarkedJSON(raw []byte, data []string, keys ...string) []string {
 
 var (
 	inMarks      = regexp.MustCompile("(?s)" + words.MarkBegin + ".*?" + words.MarkEnd)
+	isolated     = regexp.MustCompile("(?s)\u2068[^\u2068\u2069]*\u2069")
 	placeholders = regexp.MustCompile(`\{[a-z_0-9]+\}`)
 )
 
@@ -127,6 +128,9 @@ var (
 // nothing where no letter is.
 func unmarked(text string, data []string) string {
 	rest := placeholders.ReplaceAllString(inMarks.ReplaceAllString(text, " "), " ")
+	rest = isolated.ReplaceAllString(rest, " ")
+	data = slices.Clone(data)
+	slices.SortFunc(data, func(a, b string) int { return len(b) - len(a) }) // no part of another before it
 	for _, d := range data {
 		if d != "" {
 			rest = strings.ReplaceAll(rest, d, " ")

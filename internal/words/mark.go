@@ -31,7 +31,7 @@ func mark(raw []byte) ([]byte, error) {
 func markIn(key string, v any) any {
 	switch v := v.(type) {
 	case string:
-		if key != "dir" && key != "digits" && key != "decimal" {
+		if key != "name" && key != "dir" && key != "digits" && key != "decimal" {
 			return markText(v)
 		}
 	case []any:

@@ -20,7 +20,7 @@ type Home struct {
 	notReady *onetime.NotReady
 	answers  []onetime.Answer
 	bad      error
-	warnings []string
+	warnings onetime.Warnings
 
 	// OnRun, where set, is called for each run before it answers.
 	OnRun func(ctx context.Context, d *onetime.Definition)
@@ -44,7 +44,10 @@ func (h *Home) NotReady(why *onetime.NotReady) {
 func (h *Home) Find(warnings []string, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.warnings, h.bad = warnings, err
+	h.warnings, h.bad = nil, err
+	for _, text := range warnings {
+		h.warnings = append(h.warnings, &onetime.BadInput{Message: text})
+	}
 }
 
 // In puts the home into a time zone.
@@ -82,7 +85,7 @@ func (h *Home) TimeZone() *time.Location {
 	return h.zone
 }
 
-func (h *Home) Check(context.Context, *onetime.Definition) ([]string, error) {
+func (h *Home) Check(context.Context, *onetime.Definition) (onetime.Warnings, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.warnings, h.bad
