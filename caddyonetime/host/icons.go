@@ -52,11 +52,3 @@ var iconOfDomain = map[string]string{
 	"input_button": "power", "light": "light", "scene": "star", "script": "play", "siren": "bell",
 	"switch": "socket", "vacuum": "vacuum", "valve": "water", "water_heater": "heat",
 }
-
-// Icon is what an action's icon is called, or its name where it is none of ours.
-func (p page) Icon(name string) string {
-	if key := "host.icon." + name; p.Has(key) {
-		return p.T(key)
-	}
-	return name
-}
