@@ -49,7 +49,7 @@ func read(t *testing.T, name string) string {
 // its modules accept what it says, also what it offers as a comment.
 func TestExampleIsValid(t *testing.T) {
 	text := read(t, example)
-	offered := regexp.MustCompile(`(?m)^(\s*)# ?((?:\t*)(?:hass|url|token|notify|target|tls_\w+|\w+\.example\.com|hass_login|hass_jwt|domain|login|allow|reverse_proxy|header_up|\}).*)$`)
+	offered := regexp.MustCompile(`(?m)^(\s*)# ?((?:\t*)(?:hass|url|token|notify|target|addresses short|tls_\w+|\w+\.example\.com|hass_login|hass_jwt|domain|login|allow|reverse_proxy|header_up|\}).*)$`)
 	pem := filepath.Join(t.TempDir(), "jwt_cookie.pem") // is not there yet, as at a first start
 	for name, text := range map[string]string{
 		example: text,
@@ -75,7 +75,7 @@ func TestExampleIsValid(t *testing.T) {
 					t.Errorf("%s is missing in %s", needed, body)
 				}
 			}
-			if name != example && (!strings.Contains(string(body), `"hass_jwt"`) || !strings.Contains(string(body), `"cabin"`)) {
+			if name != example && (!strings.Contains(string(body), `"hass_jwt"`) || !strings.Contains(string(body), `"cabin"`) || !strings.Contains(string(body), `"short"`)) {
 				t.Errorf("what stands there as a comment was not taken: %s", body)
 			}
 		})
