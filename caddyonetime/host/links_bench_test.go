@@ -7,12 +7,16 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/boltstore"
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime/onetimetest"
+	"github.com/caddy-hass/caddy-hass/internal/pagetest"
 )
 
 // BenchmarkLinksPage draws the first page with 10,000 links. The hardest is that
@@ -40,6 +44,36 @@ func BenchmarkLinksPage(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkLinksInteractive opens the first page with 10,000 links in a browser, and says
+// when it can be used: its scripts have run (ms/interactive), the slowest and the median of
+// the runs. What it has in its cache it uses, as on any day but the first.
+//
+//	go test -run - -bench LinksInteractive -benchtime 50x ./caddyonetime/host
+func BenchmarkLinksInteractive(b *testing.B) {
+	w := newWorld(b)
+	w.many(10_000, false)
+	who := anna
+	w.cfg.Who = func(*http.Request) (Visitor, bool) { return who, true }
+	w.serve("")
+	tab, cancel := chromedp.NewContext(pagetest.Browser(b))
+	b.Cleanup(cancel)
+	var took []float64
+	for b.Loop() {
+		var ready float64
+		err := chromedp.Do(tab, chromedp.Navigate(w.srv.URL+"/"), chromedp.Func(func(ctx context.Context, _ *chromedp.Target) (err error) {
+			ready, err = chromedp.Run(ctx, chromedp.Evaluate[float64](`performance.getEntriesByType("navigation")[0].domContentLoadedEventEnd`))
+			return err
+		}))
+		if err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, ready)
+	}
+	slices.Sort(took)
+	b.ReportMetric(took[len(took)/2], "ms/interactive")
+	b.ReportMetric(took[len(took)-1], "ms/slowest")
 }
 
 // many puts the world on a store with n links.
