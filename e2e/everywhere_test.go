@@ -198,3 +198,62 @@ func TestWebSocketOfAStranger(t *testing.T) {
 		}
 	}
 }
+
+// Who has a cookie of the integration jwt_cookie, of a key that counts no more, gets one of ours on the next page,
+// without a click; ours takes its place.
+func TestComingFromJWTCookie(t *testing.T) {
+	h := realHome(t)
+	s := newServer(t, h)
+	f := withLogin(t, s, "http")
+	s.start()
+	s.awaitHome()
+	p := newPhone(t, browser(t), true)
+	p.open(f.ha + "/")
+	p.homeLogin("resident", "resident-pass-1")
+	p.homeKnows()
+	p.do(devtools(network.ClearBrowserCookies, cdp.Empty{}))
+	old := newSigningKey(t).cookie(t, h.resident("resident").ID, "user")
+	p.cookie(f.ha, old)
+	if p.eval(`document.cookie.includes("jwt_access_token=")`) != "true" {
+		t.Fatal("there is no old cookie")
+	}
+	p.open(f.svc + "/d/1")
+	p.at(f.svc + "/d/1")
+	p.seesWho("Resident user")
+	if p.eval(`document.cookie.includes("jwt_access_token=")`) == "true" {
+		t.Error("the old cookie is still there") // ours is HttpOnly
+	}
+}
+
+// A service as a webpage panel: within Home Assistant opened under the cookie's domain one is in; within a page from
+// elsewhere there is no cookie, and no redirect either.
+func TestServiceWithinAnotherPage(t *testing.T) {
+	h := realHome(t)
+	s := newServer(t, h)
+	f := withLogin(t, s, "https")
+	elsewhere := "https://other.localhost" + f.ha[strings.LastIndexByte(f.ha, ':'):]
+	s.sites += elsewhere + " {\nbind 127.0.0.1\ntls internal\nreverse_proxy " + newService(t) + "\n}\n"
+	s.start()
+	s.awaitHome()
+	chromium, _ := browserOf(t, t.TempDir(), anyCertificate)
+	p := newPhone(t, chromium, true)
+	p.open(f.svc + "/")
+	p.homeLogin("resident", "resident-pass-1")
+	p.at(f.svc + "/")
+	framed := func(page string) string {
+		t.Helper()
+		p.open(page)
+		p.eval(`(() => { document.title = "";
+			addEventListener("message", (e) => { if (e.origin === "` + f.svc + `") document.title = "in as " + e.data; });
+			const f = document.createElement("iframe"); f.src = "` + f.svc + `/panel";
+			f.onload = () => setTimeout(() => { document.title ||= "not in"; }, 500); document.body.append(f); return ""; })()`)
+		p.until("the frame is there", `document.title !== ""`)
+		return p.eval(`document.title`)
+	}
+	if got := framed(f.ha + "/auth/jwt_cookie/return.css"); got != "in as Resident user" {
+		t.Errorf("under the cookie's domain: %s", got)
+	}
+	if got := framed(elsewhere + "/"); got != "not in" {
+		t.Errorf("from elsewhere: %s", got)
+	}
+}

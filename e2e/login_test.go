@@ -83,6 +83,10 @@ events.onmessage = (e) => say("events", e.data);
 events.onerror = () => say("events", "ended");
 </script>`)
 	})
+	mux.HandleFunc("/panel", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, "<title>panel</title><script>parent.postMessage(%q, '*');</script>", who(r))
+	})
 	mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		fmt.Fprintf(w, "data: begun by %s\n\n", who(r))
