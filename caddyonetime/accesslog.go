@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -192,7 +193,8 @@ func hasCode(s string) bool {
 	n, hex := 0, true
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
-		case c == '-' || c == ' ' || c == '+':
+		case c == '-' || c == ' ' || c == '+' || '\t' <= c && c <= '\r' || c >= utf8.RuneSelf:
+			// What onetime.Normalize passes over, and its like.
 		case c == 'u' || c == 'U':
 			n, hex = 0, true
 		case '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z':
@@ -224,7 +226,7 @@ func hasForeign(s string) bool {
 }
 
 func inCode(c rune) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-' || c == '%' || c == '+'
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-' || c == '%' || c == '+' || c >= utf8.RuneSelf
 }
 
 // logs reports whether a server logs requests to a host, as Caddy decides it.

@@ -87,7 +87,8 @@ type request struct {
 	lang *words.Language
 	// root leads from the requested path back to the prefix: "./", "../".
 	root string
-	// segment is the last segment of a link as it was asked for.
+	// segment is the last segment of a link as it was asked for, or the whole
+	// code that was meant by it.
 	segment string
 	// genuine says that the link is one of ours.
 	genuine bool
@@ -263,6 +264,9 @@ func (h *Handler) link(r *request) {
 	// as much work as a wrong one.
 	if !whole {
 		code = wrongCode
+	}
+	if whole {
+		r.segment = code // in addresses, too, as it was given and not as it was typed
 	}
 	view, err := r.open(service, code)
 	if errors.Is(err, onetime.ErrNotFound) || err == nil && !whole {

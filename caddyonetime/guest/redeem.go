@@ -87,7 +87,6 @@ func (h *Handler) redeem(r *request, service *onetime.Service, v *onetime.View) 
 		h.writePage(r, statusOf(red), h.tokenPage(r, v, &result{&red.Attempt, red.Replayed}))
 		return
 	}
-	// Typed with spaces, it is no address yet, and in pieces in a log.
 	location := r.root + url.PathEscape(r.segment) + "?r=" + strconv.FormatUint(red.Seq, 10)
 	if red.Replayed {
 		location += "&again"
