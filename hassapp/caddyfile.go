@@ -99,10 +99,11 @@ func (h *Home) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return err
 		}
 	}
-	for _, word := range []string{"url", "token"} {
-		if !seen[word] {
-			return d.Errf("a home needs a %s", word)
-		}
+	if !seen["url"] {
+		return d.Err("a home needs a url: write `url http://192.168.1.10:8123`, its address inside the network")
+	}
+	if !seen["token"] {
+		return d.Err("a home needs a token: write `token {env.HASS_TOKEN}` or `token {file./path}`")
 	}
 	return nil
 }
