@@ -58,3 +58,24 @@ func TestALinkWithoutActionsHasAHome(t *testing.T) {
 		t.Error(page)
 	}
 }
+
+// GET and POST agree about who wants JSON.
+func TestWhoPrefersJSONGetsItForAPress(t *testing.T) {
+	w := newWorld(t)
+	code, _ := w.link(onetime.TokenSpec{})
+	for accept, want := range map[string]int{
+		"application/json, text/html;q=0.1": 200,
+		"text/html;q=0.9,application/json":  200,
+		"text/html, application/json;q=0.9": 303,
+		"application/json, text/html":       303,
+		asBrowser:                           303,
+	} {
+		if rec := w.ask("POST", "/"+code, "", "Accept", accept); rec.Code != want {
+			t.Errorf("%s: %d, want %d", accept, rec.Code, want)
+		}
+		json := strings.HasPrefix(w.ask("GET", "/"+code, "", "Accept", accept).Header().Get("Content-Type"), "application/json")
+		if json != (want == 200) {
+			t.Errorf("GET with %s: JSON is %v", accept, json)
+		}
+	}
+}

@@ -343,8 +343,11 @@ func (h *Handler) methodNotAllowed(r *request, allow string) {
 }
 
 // html reports whether an answer other than a genuine link's is a page: only
-// for those who ask for one by name.
-func (r *request) html() bool { return namesHTML(r.Header.Get("Accept")) }
+// for those who ask for one by name, and not rather for JSON.
+func (r *request) html() bool {
+	accept := r.Header.Get("Accept")
+	return namesHTML(accept) && !wantsJSON(accept)
+}
 
 // fault answers an error that is ours.
 func (h *Handler) fault(r *request, err error) {
