@@ -1,16 +1,11 @@
 package caddyjwt
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
-	"fmt"
 	"html/template"
 	"net/http"
-	"strconv"
 	"sync"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // guardPage is a page at the service's own address, where no file of ours is: it
@@ -42,28 +37,9 @@ func (p guardPage) write(w http.ResponseWriter, r *http.Request, status int) err
 		Style     template.CSS
 	}{p, l.Tag(), l.Dir(), template.CSS(style[0])} //nolint:gosec // our own file
 	data.Title, data.Text, data.Detail, data.LinkText = say(l, p.Title), say(l, p.Text), say(l, p.Detail), say(l, p.LinkText)
-	var b bytes.Buffer
-	if err := page.Execute(&b, data); err != nil {
-		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("page: %w", err))
-	}
 	policy := "default-src 'none'; style-src " + style[1] + "; base-uri 'none'; form-action 'none'"
 	if !p.NewTab {
 		policy += "; frame-ancestors 'none'"
 	}
-	header := w.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("Content-Security-Policy", policy)
-	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Length", strconv.Itoa(b.Len()))
-	header.Set("Content-Language", l.Tag())
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Robots-Tag", "noindex")
-	header.Set("Vary", "Accept-Language, Sec-Fetch-Dest")
-	w.WriteHeader(status)
-	if r.Method == http.MethodHead {
-		return nil
-	}
-	_, err := w.Write(b.Bytes())
-	return err
+	return answerPage(w, r, status, page, data, l.Tag(), policy, "Accept-Language, Sec-Fetch-Dest")
 }

@@ -1,10 +1,8 @@
 package caddyjwt
 
 import (
-	"bytes"
 	"embed"
 	"errors"
-	"fmt"
 	"html/template"
 	"net/http"
 	"path"
@@ -65,26 +63,7 @@ func (h *HassLogin) writePage(w http.ResponseWriter, r *http.Request, status int
 	if p.Do == "switch" {
 		data.Trouble = say(l, "switch.app")
 	}
-	var b bytes.Buffer
-	if err := loginTemplate().Execute(&b, data); err != nil {
-		return caddyhttp.Error(http.StatusInternalServerError, fmt.Errorf("page: %w", err))
-	}
-	header := w.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("Content-Security-Policy", pagePolicy)
-	header.Set("Content-Type", "text/html; charset=utf-8")
-	header.Set("Content-Length", strconv.Itoa(b.Len()))
-	header.Set("Content-Language", l.Tag())
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("X-Robots-Tag", "noindex")
-	header.Set("Vary", "Accept-Language")
-	w.WriteHeader(status)
-	if r.Method == http.MethodHead {
-		return nil
-	}
-	_, err := w.Write(b.Bytes())
-	return err
+	return answerPage(w, r, status, loginTemplate(), data, l.Tag(), pagePolicy, "Accept-Language")
 }
 
 // serveAsset serves the script and the style.
