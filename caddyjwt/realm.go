@@ -73,6 +73,8 @@ type realm struct {
 
 	elsewhereSeen certmagic.KeyInfo
 
+	unwritten bool // something has ended that could not be written down yet
+
 	refreshed time.Time
 	complaint string
 	started   bool
@@ -206,7 +208,14 @@ func (r *realm) look() {
 	ctx, cancel := context.WithTimeout(context.Background(), storageWithin)
 	defer cancel()
 	r.mu.Lock()
-	err := errors.Join(r.readKeys(ctx), r.readEnded(ctx), r.readElsewhere(ctx))
+	ended := r.readEnded(ctx)
+	// All that has ended is known here.
+	if errors.Is(ended, errDamagedEnded) || ended == nil && r.unwritten {
+		if ended = r.writeEnded(ctx); ended == nil {
+			r.log.Info("the sessions that have ended are in the storage again")
+		}
+	}
+	err := errors.Join(r.readKeys(ctx), ended, r.readElsewhere(ctx))
 	if have := r.ring.Load(); err == nil && have != nil {
 		copied := ring{Keys: slices.Clone(have.Keys), Secret: have.Secret}
 		if due, e := copied.advance(now()); e == nil && due {
@@ -334,7 +343,9 @@ func (r *realm) readEnded(ctx context.Context) error {
 		return err
 	}
 	r.endedSeen = info
-	r.sessions.end(stored, now())
+	if r.sessions.end(stored, now()) {
+		r.unwritten = true // somebody has begun a new list
+	}
 	return nil
 }
 
@@ -347,10 +358,12 @@ func (r *realm) load(ctx context.Context, name string, stored *endings) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	if json.Unmarshal(text, stored) != nil {
-		return fmt.Errorf("%s: it is damaged; remove it, and logged-out cookies that have not expired count again", name)
+		return fmt.Errorf("%s: %w", name, errDamagedEnded)
 	}
 	return nil
 }
+
+var errDamagedEnded = errors.New("it is damaged; remove it, and logged-out cookies that have not expired count again")
 
 // finish ends sessions, here at once and everywhere once it is written down.
 func (r *realm) finish(ctx context.Context, what endings) error {
@@ -361,6 +374,13 @@ func (r *realm) finish(ctx context.Context, what endings) error {
 	defer cancel()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	err := r.writeEnded(ctx)
+	r.unwritten = err != nil
+	return err
+}
+
+// writeEnded writes down what has ended. r.mu is held.
+func (r *realm) writeEnded(ctx context.Context) (err error) {
 	name := r.name("ended.json")
 	storage := r.storage.Current()
 	if storage == nil {
@@ -371,8 +391,11 @@ func (r *realm) finish(ctx context.Context, what endings) error {
 	}
 	defer func() { _ = storage.Unlock(context.WithoutCancel(ctx), name) }()
 	var stored endings
-	if err := r.load(ctx, name, &stored); err != nil {
+	switch err := r.load(ctx, name, &stored); {
+	case errors.Is(err, errDamagedEnded):
 		r.log.Error("starting a new list of ended sessions", "error", err)
+	case err != nil:
+		return err // others may have written down what is not known here
 	}
 	r.sessions.end(stored, now())
 	text, err := r.sessions.text(now())
@@ -382,6 +405,7 @@ func (r *realm) finish(ctx context.Context, what endings) error {
 	if err := storage.Store(ctx, name, text); err != nil {
 		return fmt.Errorf("storing %s: %w", name, err)
 	}
+	r.unwritten = false
 	return nil
 }
 

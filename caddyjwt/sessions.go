@@ -150,11 +150,20 @@ func (s *sessions) lastEnd(user string) int64 {
 	return s.ended.Users[user]
 }
 
-// end ends what is in other.
-func (s *sessions) end(other endings, now time.Time) {
+// end ends what is in other. It says whether more than that has ended.
+func (s *sessions) end(other endings, now time.Time) (more bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.ended.merge(other, now)
-	s.mu.Unlock()
+	lacks := func(known, told map[string]int64) bool {
+		for id, at := range known {
+			if told[id] < at {
+				return true
+			}
+		}
+		return false
+	}
+	return lacks(s.ended.Sessions, other.Sessions) || lacks(s.ended.Users, other.Users)
 }
 
 // text is what has ended, as JSON.
