@@ -177,3 +177,20 @@ func TestLogoutsOfUnknownLoginsAreBounded(t *testing.T) {
 		t.Errorf("%d after an hour, want %d", n, maxUnknownLogins+2)
 	}
 }
+
+// A service behind one home's hass_jwt does not get to see what opens another home's.
+func TestThreat11_CookiesOfOtherHomesAreTakenOutToo(t *testing.T) {
+	h := newHouse(t, "domain house.test", "")
+	h.body += strings.ReplaceAll(h.svc, "svc.", "hut.") + " {\n\thass_jwt {\n\t\thome cabin\n\t}\n\trespond hut\n}\n"
+	h.load()
+	cookie, _ := h.login("owner", ownerPass)
+	seen := ""
+	h.between.Store(new(func(w http.ResponseWriter, r *http.Request, _ http.Handler) { seen = r.Header.Get("Cookie") }))
+	const fields = "Cookie: a=1; jwt_access_token_cabin=x.y.z; jwt_access_token="
+	if r := h.send("GET", h.svc+"/", "", fields+cookie+"; jwt_access_token_other=2"); !strings.HasSuffix(r.text, "|a=1; jwt_access_token_other=2") {
+		t.Errorf("the service is told %q", r.text)
+	}
+	if h.send("GET", h.ha+"/", "", fields+cookie); seen != "a=1" {
+		t.Errorf("Home Assistant is told %q", seen)
+	}
+}

@@ -182,6 +182,7 @@ func (h *HassJWT) provisionOwnKeys(ctx caddy.Context, home string) error {
 		return err
 	}
 	h.realm.checked = true
+	h.app.cookies[h.cookie] = true
 	h.keys = h.realm.realm
 	return nil
 }
@@ -414,9 +415,12 @@ func (h *HassJWT) follow(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	return next.ServeHTTP(w, r.WithContext(ctx))
 }
 
-// isOurs says whether a cookie is not for the service behind.
+// isOurs says whether a cookie is not for the service behind. Those of other homes are logins, too.
 func (h *HassJWT) isOurs(cookie string) bool {
-	return cookie == h.cookie && !h.KeepToken || cookie == h.rounds
+	if cookie == h.cookie {
+		return !h.KeepToken
+	}
+	return cookie == h.rounds || h.app != nil && h.app.cookies[cookie]
 }
 
 var (

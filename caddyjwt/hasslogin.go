@@ -149,6 +149,7 @@ func (h *HassLogin) Provision(ctx caddy.Context) error {
 	}
 	minter.realm = h.realm.realm
 	h.minter = minter
+	h.app.cookies[minter.cookie] = true
 	h.realm.minters = append(h.realm.minters, minter)
 	h.reader = reader{
 		cookie: minter.cookie,
@@ -275,9 +276,9 @@ func (h *HassLogin) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	return h.pass(w, r, next)
 }
 
-// pass sends a request on to Home Assistant, without the cookie, which it has no use for.
+// pass sends a request on to Home Assistant, without the cookies, which it has no use for.
 func (h *HassLogin) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	removeCookies(r.Header, func(name string) bool { return name == h.minter.cookie })
+	removeCookies(r.Header, func(name string) bool { return h.app.cookies[name] })
 	return next.ServeHTTP(w, r)
 }
 

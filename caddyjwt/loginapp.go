@@ -35,6 +35,9 @@ type LoginApp struct {
 	log     *slog.Logger
 	started chan struct{}
 
+	// cookies has the names of all that are minted or taken here. It is written to by Provision only.
+	cookies map[string]bool
+
 	mu     sync.Mutex
 	realms map[string]*heldRealm
 	letGo  []func() // from Start until Cleanup
@@ -61,6 +64,7 @@ func (a *LoginApp) Provision(ctx caddy.Context) error {
 	a.log = ctx.Slogger()
 	a.started = make(chan struct{})
 	a.realms = make(map[string]*heldRealm)
+	a.cookies = make(map[string]bool)
 	app, err := ctx.AppIfConfigured("hass")
 	switch {
 	case errors.Is(err, caddy.ErrNotConfigured):
