@@ -96,7 +96,15 @@ func (t terms) times(l *words.Language) string {
 
 // message is what is sent to the guest together with the link, at its end.
 func (t terms) message(l *words.Language, house, link string, now time.Time, zone *time.Location) string {
-	title := withoutOverrides(join(l, t.sent(l)))
+	// Isolates are left out where nothing needs them: who knows what the text passes through.
+	as := withoutOverrides
+	if l.Dir() == "rtl" {
+		as = isolate
+	}
+	title := as(join(l, t.sent(l)))
+	if house != "" {
+		house = as(house)
+	}
 	head := l.T("host.send.head", "title", title)
 	if house != "" {
 		head = l.T("host.send.head_house", "house", house, "title", title)

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 	"github.com/caddy-hass/caddy-hass/internal/pagetest"
@@ -53,6 +54,20 @@ func TestEveryTextIsInTheCatalogues(t *testing.T) {
 				t.Error(text)
 			}
 		})
+	}
+}
+
+// In a text that is sent, names keep their order from the right as well, and the
+// link is nothing but itself.
+func TestWhatIsSentIsReadFromTheRight(t *testing.T) {
+	terms := terms{Titles: []string{"Open the front door"}}
+	for tag, want := range map[string]string{
+		"en": "Here is your link for 12 Hill Street: Open the front door. https://x/AB",
+		"he": words.Get("he").T("host.send.head_house", "house", "\u206812 Hill Street\u2069", "title", "\u2068Open the front door\u2069") + " https://x/AB",
+	} {
+		if got := terms.message(words.Get(tag), "12 Hill Street", "https://x/AB", time.Now(), time.UTC); got != want {
+			t.Errorf("%s: %q, want %q", tag, got, want)
+		}
 	}
 }
 
