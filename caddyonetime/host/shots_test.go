@@ -23,8 +23,8 @@ type scene struct {
 // busy is a house with links in every state.
 func (w *world) busy() map[string]string {
 	w.actions()
-	w.do(anna, "PUT", "/api/actions/garage", map[string]any{"title": "Open the garage", "definition": "action: cover.open_cover\ntarget:\n  entity_id: cover.garage\n"}).want(201)
-	w.do(anna, "PUT", "/api/actions/vacuum", map[string]any{"title": "Send the vacuum cleaner round the ground floor", "definition": "action: vacuum.start\ntarget:\n  entity_id: vacuum.ground\n"}).want(201)
+	w.do(anna, "PUT", "/api/actions/garage", map[string]any{"title": "Open the garage", "icon": "garage", "definition": "action: cover.open_cover\ntarget:\n  entity_id: cover.garage\n"}).want(201)
+	w.do(anna, "PUT", "/api/actions/vacuum", map[string]any{"title": "Send the vacuum cleaner round the ground floor", "icon": "vacuum", "definition": "action: vacuum.start\ntarget:\n  entity_id: vacuum.ground\n"}).want(201)
 	ids := map[string]string{}
 	ids["expired"] = w.link(anna, `{"actions":["garage"],"guest":"Plumber","expires":"2026-11-20T15:00:00+01:00"}`)
 	w.clock.Move(time.Hour)
