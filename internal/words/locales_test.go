@@ -178,6 +178,24 @@ func TestPunctuation(t *testing.T) {
 	}
 }
 
+// TestQuotationMarks are those of the language.
+func TestQuotationMarks(t *testing.T) {
+	marks := map[string]string{
+		"ar": "«»", "cs": "„“", "da": "»«", "de": "„“", "el": "«»", "en": "“”", "es": "«»", "fi": "”", "fr": "«»", "he": "״", "hu": "„”", "it": "«»", "ja": "「」",
+		"ko": "“”", "nb": "«»", "nl": "‘", "pl": "„”", "pt": "“”", "ro": "„”", "ru": "«»", "sk": "„“", "sv": "”", "tr": "“”", "uk": "«»", "zh": "“”",
+	}
+	for _, l := range All() {
+		texts(l, func(key, text string) {
+			for _, r := range text {
+				// ’ is an apostrophe, too.
+				if (unicode.Is(unicode.Quotation_Mark, r) || r == '״') && r != '’' && !strings.ContainsRune(marks[l.Tag()], r) {
+					t.Errorf("%s: %s: %q has %c", l.Tag(), key, text, r)
+				}
+			}
+		})
+	}
+}
+
 // TestScripts finds letters of another alphabet inside a word, which look right
 // and are read wrong.
 func TestScripts(t *testing.T) {
