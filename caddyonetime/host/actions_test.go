@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -305,4 +306,23 @@ func TestDoctorPage(t *testing.T) {
 	w.cfg.Doctor = func(context.Context) (*Findings, error) { return nil, errors.New("secret trouble") }
 	w.serve("")
 	w.get(anna, "/doctor").want(500).lacks("secret trouble")
+}
+
+// What GET returns can be sent back as it is, and is the same afterwards.
+func TestAnActionGoesBackAsItCame(t *testing.T) {
+	w := newWorld(t)
+	w.api = newDescription(t)
+	w.actions()
+	w.translated()
+	for _, path := range []string{"/api/actions/front_door", "/api/actions/light"} {
+		before := w.get(anna, path).want(200).json()
+		after := w.do(anna, "PUT", path, before).want(200).json()
+		for _, changes := range []string{"revision", "updated_at", "warnings"} {
+			delete(before, changes)
+			delete(after, changes)
+		}
+		if !reflect.DeepEqual(before, after) {
+			t.Errorf("it was\n%v\nand is\n%v", before, after)
+		}
+	}
 }

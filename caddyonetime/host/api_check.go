@@ -79,6 +79,14 @@ func readAction(in *members, name string) (*onetime.Action, error) {
 	confirm, _ := in.text("confirm", 200)
 	a.Confirm = onetime.Confirm(confirm)
 	a.Icon, _ = in.text("icon", onetime.MaxIcon)
+	// What GET returns can be sent back as it is: what nobody writes counts for nothing.
+	if given, ok := in.text("name", 200); ok && given != name {
+		in.wrong("name", "is %q, and the address says %q: an action keeps its name.", given, name)
+	}
+	if derived, _ := in.boolean("confirm_derived"); derived {
+		a.Confirm = onetime.ConfirmDerived
+	}
+	in.ignore("kind", "revision", "created_at", "updated_at", "updated_by", "warnings")
 	if err := in.end(); err != nil {
 		return nil, err
 	}

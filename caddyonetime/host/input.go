@@ -106,6 +106,13 @@ func (m *members) get(name string) (json.RawMessage, bool) {
 	return raw, ok && m.err == nil
 }
 
+// ignore lets members pass that count for nothing.
+func (m *members) ignore(names ...string) {
+	for _, name := range names {
+		delete(m.raw, name)
+	}
+}
+
 func (m *members) wrong(name, format string, args ...any) {
 	if m.err == nil {
 		m.err = badField(name, format, args...)

@@ -286,8 +286,9 @@ func TestThreat32_EveryFieldOfAnActionIsChecked(t *testing.T) {
 		{`{` + def + `,"confirm":"never"}`, "confirm", 0},
 		{`{` + def + `,"confirm":true}`, "confirm", 0},
 		{`{` + def + `,"icon":"../x"}`, "icon", 0},
-		{`{` + def + `,"kind":"door"}`, "kind", 0},
-		{`{` + def + `,"name":"other"}`, "name", 0},
+		{`{` + def + `,"kinds":"door"}`, "kinds", 0},
+		{`{` + def + `,"name":1}`, "name", 0},
+		{`{` + def + `,"confirm_derived":"yes"}`, "confirm_derived", 0},
 	} {
 		a := w.do(anna, "PUT", "/api/actions/light", c.body)
 		a.field(c.field)
@@ -296,6 +297,7 @@ func TestThreat32_EveryFieldOfAnActionIsChecked(t *testing.T) {
 		}
 	}
 	w.do(anna, "PUT", "/api/actions/light", `{`+def+`,"home":"cabin"}`).field("home")
+	w.do(anna, "PUT", "/api/actions/light", `{`+def+`,"name":"other"}`).field("name")
 	w.do(anna, "PUT", "/api/actions/light", `{`+def+`,"title":"a\u0007b"}`).field("title")
 	w.do(anna, "PUT", "/api/actions/Light", `{`+def+`}`).field("name")
 	w.do(anna, "PUT", "/api/actions/"+strings.Repeat("a", 65), `{`+def+`}`).field("name")
