@@ -128,7 +128,7 @@ func notJSON(text []byte, err error) error {
 		return fmt.Errorf("it is not JSON: line %d cannot be read", line)
 	case errors.As(err, &kind):
 		line := 1 + bytes.Count(text[:min(int(kind.Offset), len(text))], []byte("\n"))
-		return fmt.Errorf("line %d is not as One Time Service writes it: a %s stands where a %s has to be", line, kind.Value, kindName(kind))
+		return fmt.Errorf("line %d is not as One Time Service writes it: %s instead of %s", line, kind.Value, kindName(kind))
 	}
 	return errors.New("it is not JSON")
 }
