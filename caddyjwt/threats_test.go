@@ -16,6 +16,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-hass/caddy-hass/hassclient/hasstest"
 	"github.com/caddy-hass/caddy-hass/internal/freeport"
 )
 
@@ -196,4 +197,36 @@ https://closed.house.test:`+port+` {
 	if status, _ := ask("open.house.test", "closed.house.test:"+port); status != 401 {
 		t.Errorf("the closed site by the other's handshake: %d", status)
 	}
+}
+
+// What happens to users while no Caddy runs to hear of it holds from its start on.
+func TestThreat20_UsersWhoChangeWhileCaddyIsDown(t *testing.T) {
+	h := newHouse(t, "domain house.test", "")
+	changes := map[string]func(username string){
+		"deactivated": func(username string) { h.home.SetActive(username, false) },
+		"removed":     func(username string) { h.home.RemoveUser(username) },
+		"demoted":     func(username string) { h.home.SetAdmin(username, false) },
+		"unchanged":   func(string) {},
+	}
+	cookies := make(map[string]string)
+	for name := range changes {
+		h.home.AddUser(hasstest.User{Name: name, Username: name, Password: "x", Admin: true})
+		cookies[name], _ = h.login(name, "x")
+		h.in(name, cookies[name])
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range changes {
+		change(name)
+	}
+	later(t, 2*time.Second) // tokens know seconds only
+	h.load()
+	h.client.CloseIdleConnections()
+	for name, cookie := range cookies {
+		if name != "unchanged" {
+			h.eventuallyOut(name, cookie)
+		}
+	}
+	h.in("unchanged", cookies["unchanged"])
 }
