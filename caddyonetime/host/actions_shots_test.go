@@ -32,6 +32,10 @@ func actionScenes() []scene {
 			_, err := chromedp.Run(ctx, chromedp.Evaluate[any]("d=document.getElementById('definition');d.value='action: lock.unlock\\ntarget: [\\n';d.dispatchEvent(new Event('input'))"))
 			return err
 		}), wait(1200 * time.Millisecond)}},
+		{"action-unsent", anna, func(w *world) string { w.busy(); return "/action?name=front_door" }, []step{
+			fetches(`Promise.reject(new TypeError("no answer"))`), press("#edit button[value=save]"), chromedp.WaitVisible(chromedp.CSS("#unsent"))}},
+		{"action-logged-out", anna, func(w *world) string { w.busy(); return "/action?name=front_door" }, []step{
+			fetches(`Promise.resolve(new Response("", { status: 401 }))`), press("#edit button[value=save]"), chromedp.WaitVisible(chromedp.CSS("#unsent"))}},
 		{"action-languages", anna, func(w *world) string { w.busy(); w.translated(); return "/action?name=front_door" }, []step{
 			chromedp.Click(chromedp.CSS("#languages summary")), chromedp.Click(chromedp.CSS("#morelanguages")), wait(200 * time.Millisecond)}},
 		{"action-conflict", anna, func(w *world) string { w.busy(); w.translated(); return "/action?name=front_door" }, []step{
@@ -67,6 +71,14 @@ func actionScenes() []scene {
 			return "/doctor"
 		}, nil},
 	}
+}
+
+// fetches answers whatever scripts ask for.
+func fetches(answer string) step {
+	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Run(ctx, chromedp.Evaluate[any]("window.fetch = () => "+answer+"; null"))
+		return err
+	})
 }
 
 // translated is the door in other languages, saved for the second time.
