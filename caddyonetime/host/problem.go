@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 	"github.com/caddy-hass/caddy-hass/internal/words"
@@ -124,6 +125,10 @@ func (r *request) fail(err error) {
 	if !r.api {
 		r.problemPage(p)
 		return
+	}
+	if !strings.HasPrefix(r.URL.Path, "/api/") {
+		// The script of a form shows it to its host.
+		p.Detail = cmp.Or(p.text(r.lang()), r.lang().T("host.problem.other"))
 	}
 	r.w.Header().Del("ETag")
 	r.writeJSON(p.Status, "application/problem+json", p)

@@ -57,6 +57,37 @@ func TestEveryTextIsInTheCatalogues(t *testing.T) {
 	}
 }
 
+// TestFormScriptsAreTold in the page's language what they show.
+func TestFormScriptsAreTold(t *testing.T) {
+	w := newWorld(t)
+	w.actions()
+	for name, form := range map[string]url.Values{
+		"a mistake":         {"action": {"front_door"}, "until": {"2h"}, "uses": {"many"}},
+		"somebody is wrong": {"action": {"garage"}, "until": {"2h"}, "uses": {"1"}},
+		"no service":        {"action": {"front_door"}, "until": {"2h"}, "uses": {"1"}},
+	} {
+		w.down = name == "no service"
+		a := w.do(anna, "POST", "/new", form, "Accept", "application/json", "Accept-Language", markedLanguage)
+		if a.StatusCode < 400 {
+			t.Fatalf("%s: %d", name, a.StatusCode)
+		}
+		if a.Header.Get("Content-Type") == "text/html; charset=utf-8" {
+			continue // which a script does not show: it says that no answer came
+		}
+		for _, text := range pagetest.UnmarkedJSON(a.body, []string{"many"}, "code", "title", "field") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	w.down = false
+	// While it is written, an action is checked in the page's language, too.
+	for name, definition := range map[string]string{"a mistake": "action: [", "too long": strings.Repeat("x", 300<<10)} {
+		a := w.do(anna, "POST", "/api/actions/front_door/check", map[string]any{"definition": definition}, "Accept-Language", markedLanguage)
+		for _, text := range pagetest.UnmarkedJSON(a.body, nil, "code", "title", "field", "kind", "confirm") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
 // In a text that is sent, names keep their order from the right as well, and the
 // link is nothing but itself.
 func TestWhatIsSentIsReadFromTheRight(t *testing.T) {
