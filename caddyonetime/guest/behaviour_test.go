@@ -123,6 +123,20 @@ func TestPageWithScript(t *testing.T) {
 		}
 	})
 
+	t.Run("who is offline is told before pressing", func(t *testing.T) {
+		w := newWorld(t)
+		code, _ := w.link(onetime.TokenSpec{UsesMax: times(2)})
+		b := openTab(t, browser, phone, w.serve(t)+code)
+		b.until(`document.querySelector('.ask')`)
+		b.eval(`Object.defineProperty(navigator, 'onLine', {get: () => window.connected, configurable: true}), window.connected = false, dispatchEvent(new Event('offline'))`)
+		b.until(`document.querySelector('.offline')?.textContent === 'You are offline. Nothing has been sent.'`)
+		if b.eval(`document.querySelector('.ask summary').offsetHeight >= 96`) != "true" {
+			t.Error("the button is gone")
+		}
+		b.eval(`window.connected = true, dispatchEvent(new Event('online'))`)
+		b.until(`!document.querySelector('.offline')`)
+	})
+
 	t.Run("a press survives a bad line", func(t *testing.T) {
 		w := newWorld(t)
 		code, _ := w.link(onetime.TokenSpec{UsesMax: times(2)})
