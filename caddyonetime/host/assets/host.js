@@ -80,16 +80,19 @@ const reach = async () => {
 	}
 };
 let asking = false;
+let leaving; // a form is on its way: an impatient second tap sends no second one
+addEventListener("pageshow", () => { leaving = clearTimeout(leaving); });
 addEventListener("submit", async (event) => {
 	const form = event.target;
 	const button = event.submitter;
 	if (event.defaultPrevented || !unsent || form.method !== "post" || !form.requestSubmit || button?.formTarget === "_blank") return;
 	if (form.dataset.heard) {
 		delete form.dataset.heard;
+		leaving = setTimeout(() => { leaving = 0; }, 10000);
 		return;
 	}
 	event.preventDefault();
-	if (asking) return;
+	if (asking || leaving) return;
 	asking = true;
 	button?.setAttribute("aria-disabled", "true");
 	const why = await reach();
