@@ -136,7 +136,8 @@ func (a *Attempt) settle(answer Answer, t *Token, now time.Time) {
 	if a.Outcome == OutcomeDone {
 		use.LastDone = &a.At
 	}
-	if use.LastAt == nil || !use.LastAt.After(a.At) {
+	// What was asked later counts; but nothing was asked after now, unless the clock was set back.
+	if use.LastAt == nil || !use.LastAt.After(a.At) || use.LastAt.After(now) {
 		use.Last, use.LastAt = a.Outcome, &a.At
 	}
 	t.setUse(a.Action, use)
@@ -184,7 +185,7 @@ func (s *Service) entry(what Happening, a *Action, attempt *Attempt) *Entry {
 		e.Title, e.Home = a.Title, a.Home
 	}
 	if attempt.SettledAt != nil {
-		e.DurationMS = attempt.SettledAt.Sub(attempt.At).Milliseconds()
+		e.DurationMS = max(0, attempt.SettledAt.Sub(attempt.At).Milliseconds()) // the clock may have been set back
 	}
 	return e
 }

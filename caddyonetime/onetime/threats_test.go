@@ -136,3 +136,52 @@ func TestPromise1_PruningForgetsNoKeyThatCounts(t *testing.T) {
 		t.Errorf("a used link: %v", err)
 	}
 }
+
+// Whatever the clock does while links are pressed, none is run more often than the host
+// allowed, and host and log are told what happened last.
+func TestThreat30_ClockJumps(t *testing.T) {
+	w := newWorld(t)
+	tok := w.token(3, "light")
+	expires := start.Add(time.Hour)
+	end := &expires
+	if _, err := w.ChangeToken(t.Context(), anna, tok.ID, onetime.TokenChange{Expires: &end}, 0); err != nil {
+		t.Fatal(err)
+	}
+	last := func() onetime.ActionUse {
+		t.Helper()
+		v, err := w.Token(t.Context(), tok.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.Token.Uses["light"]
+	}
+
+	// Set back while the home works on it.
+	w.home.OnRun = func(context.Context, *onetime.Definition) { w.clock.Move(-24 * time.Hour) }
+	w.mustPress(tok, "one")
+	w.home.OnRun = nil
+	if d := w.observed(onetime.HappenedRedemption, 1)[0].DurationMS; d != 0 {
+		t.Errorf("it took %d ms", d)
+	}
+	// It is yesterday now: the key is known all the same, and what is pressed next is the last.
+	if r := w.mustPress(tok, "one"); !r.Replayed || w.home.Ran() != 1 {
+		t.Errorf("got %+v after %d runs", r, w.home.Ran())
+	}
+	w.home.Answer(onetime.Answer{Outcome: onetime.OutcomeRejected})
+	w.mustPress(tok, "two")
+	if use := last(); use.Last != onetime.OutcomeRejected || !use.LastAt.Equal(w.clock.Now()) {
+		t.Errorf("the last one was %s at %s", use.Last, use.LastAt)
+	}
+	// Set forward for a moment: nothing is lost that was there before.
+	w.clock.Move(10 * 365 * 24 * time.Hour)
+	_, err := w.press(tok, "three")
+	refusedAs(t, err, onetime.StatusExpired)
+	w.clock.Move(start.Sub(w.clock.Now()))
+	w.mustPress(tok, "three")
+	w.mustPress(tok, "four")
+	_, err = w.press(tok, "five")
+	refusedAs(t, err, onetime.StatusUsedUp)
+	if r := w.mustPress(tok, "one"); !r.Replayed || w.home.Done() != 3 {
+		t.Errorf("got %+v, and %d were done, want 3", r, w.home.Done())
+	}
+}
