@@ -135,7 +135,7 @@ func (sc *serviceCache) kept(cn *conn) (Services, bool) {
 	if sc.conn != cn || sc.of != sc.version {
 		return nil, false
 	}
-	if sc.watched != cn && sc.client.cfg.Now().Sub(sc.at) >= servicesFresh {
+	if sc.watched != cn && sc.client.cfg.Now().Sub(sc.at).Abs() >= servicesFresh {
 		return nil, false
 	}
 	return sc.list, true
