@@ -21,6 +21,7 @@ func examine(ctx context.Context) (*host.Findings, error) {
 	for _, f := range report.Findings {
 		found.List = append(found.List, host.Finding{
 			Check: f.Check, Subject: f.Subject, Level: string(f.Level), Text: f.Text, Advice: f.Advice,
+			Said: f.Said, Advised: f.Advised, Mistakes: f.Mistakes,
 		})
 	}
 	return found, nil

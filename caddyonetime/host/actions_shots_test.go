@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"time"
 
@@ -61,11 +62,22 @@ func actionScenes() []scene {
 		}, nil},
 		{"doctor", anna, func(w *world) string {
 			w.cfg.Doctor = func(context.Context) (*Findings, error) {
+				say := func(key string, args ...any) []onetime.Said {
+					return []onetime.Said{{Key: "doctor." + key, Args: args}}
+				}
 				return &Findings{At: w.clock.Now(), List: []Finding{
-					{Check: "home.reachable", Subject: "default", Level: "ok", Text: "http://192.168.1.10:8123 answers in 3 ms, Home Assistant 2026.11.0"},
-					{Check: "public_url", Level: "fail", Text: "https://guests.example.com does not answer", Advice: "Forward port 443 of your router to this machine."},
-					{Check: "notify", Level: "warn", Text: "nobody is told of presses", Advice: "Add notify to hass_onetime, or remove notify off."},
-					{Check: "store", Level: "ok", Text: "/data/onetime.db is 48 KiB and can be written"},
+					{Check: "home.reachable", Subject: "default", Level: "ok", Text: "http://192.168.1.10:8123 answers",
+						Said: say("found.answers", "url", "http://192.168.1.10:8123")},
+					{Check: "public_url", Level: "fail", Text: "https://guests.example.com cannot be reached from here", Advice: "Forward ports 80 and 443 in your router to this Caddy.",
+						Said:    say("found.no_connection", "url", "https://guests.example.com", "why", errors.New("connection refused")),
+						Advised: say("advice.unreached", "ports", "80, 443")},
+					{Check: "action", Subject: "front_door", Level: "fail", Text: "line 3: there is no lock.frontdoor", Advice: "Change the action.",
+						Mistakes: onetime.Warnings{(&onetime.BadInput{Line: 3, Message: "there is no lock.frontdoor"}).Says("no_entity", "name", "lock.frontdoor")},
+						Advised:  say("advice.action")},
+					{Check: "home.clock", Subject: "default", Level: "warn", Text: "the home's clock is 20s behind this machine's", Advice: "Let both machines set their clocks.",
+						Said: say("found.clock_off", "time", 20*time.Second), Advised: say("advice.clock")},
+					{Check: "store", Level: "ok", Text: "/data/onetime.db: a write to disk takes 1.2ms",
+						Said: say("found.store_time", "path", "/data/onetime.db", "time", "1.2ms")},
 				}}, nil
 			}
 			return "/doctor"

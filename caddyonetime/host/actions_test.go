@@ -308,6 +308,32 @@ func TestDoctorPage(t *testing.T) {
 	w.get(anna, "/doctor").want(500).lacks("secret trouble")
 }
 
+// What has been said in the language of the page stands there without a word of
+// English; what has not, in English that is marked as such.
+func TestDoctorPageInOtherLanguages(t *testing.T) {
+	w := newWorld(t)
+	w.cfg.Doctor = func(context.Context) (*Findings, error) {
+		return &Findings{At: w.clock.Now(), List: []Finding{
+			{Check: "store.space", Level: "warn", Text: "72 MiB free", Advice: "Make room on that disk.",
+				Said:    []onetime.Said{{Key: "doctor.found.space", Args: []any{"size", "72 MiB"}}},
+				Advised: []onetime.Said{{Key: "doctor.advice.room"}}},
+			{Check: "actions", Level: "ok", Text: "there are none yet", Advice: "Define them.", Said: []onetime.Said{{Key: "host.actions.none"}}},
+		}}, nil
+	}
+	w.serve("")
+	w.get(anna, "/doctor", "Accept-Language", "de").want(200).has("\u206872 MiB\u2069 frei.", "Schaffen Sie Platz auf dieser Platte").
+		lacks("Make room", "Define them", `lang="en"`)
+	w.get(anna, "/doctor", "Accept-Language", "en").want(200).has("72 MiB free", "Make room on that disk.", "there are none yet").lacks(`<p lang="en"`)
+
+	w.cfg.Doctor = func(context.Context) (*Findings, error) {
+		return &Findings{At: w.clock.Now(), List: []Finding{
+			{Level: "fail", Text: "the moon is in the way", Advice: "Wait.", Said: []onetime.Said{{Key: "doctor.found.moon"}}},
+		}}, nil
+	}
+	w.serve("")
+	w.get(anna, "/doctor", "Accept-Language", "de").want(200).has(`<p lang="en" dir="ltr">the moon is in the way`, `<p class="small" lang="en" dir="ltr">Wait.`)
+}
+
 // What GET returns can be sent back as it is, and is the same afterwards.
 func TestAnActionGoesBackAsItCame(t *testing.T) {
 	w := newWorld(t)

@@ -50,6 +50,9 @@ func TestEveryTextIsInTheCatalogues(t *testing.T) {
 			if !strings.Contains(string(a.body), words.MarkBegin) {
 				t.Fatalf("%d %s", a.StatusCode, a.body)
 			}
+			if s.name == "doctor" && strings.Contains(string(a.body), `lang="en"`) {
+				t.Error("a finding of the doctor is in English")
+			}
 			for _, text := range untranslated(a, "nobody", "nothing") {
 				t.Error(text)
 			}

@@ -41,11 +41,11 @@ func (s *Subject) actions(ctx context.Context) []Finding {
 	}
 	all, err := o.Actions(ctx)
 	if err != nil {
-		return []Finding{{Check: "actions", Level: Fail, Text: fmt.Sprintf("the actions could not be read: %v", err)}}
+		return one((&Finding{Check: "actions", Level: Fail, Text: fmt.Sprintf("the actions could not be read: %v", err)}).says("unchecked", "why", err))
 	}
 	if len(all) == 0 {
-		return []Finding{{Check: "actions", Level: OK, Text: "there are none yet",
-			Advice: "Define what guests may do on the host's side, or by caddy hass action set."}}
+		return one((&Finding{Check: "actions", Level: OK, Text: "there are none yet",
+			Advice: "Define what guests may do on the host's side, or by caddy hass action set."}).saysAs("host.actions.none"))
 	}
 	var out []Finding
 	unreachable := map[string]int{}
@@ -60,22 +60,28 @@ func (s *Subject) actions(ctx context.Context) []Finding {
 		case errors.Is(err, onetime.ErrNoHome):
 			f.Level, f.Text = Fail, fmt.Sprintf("its home %q is not in the configuration", a.Home)
 			f.Advice = "Add it as hass " + a.Home + " { … }, or give the action another home."
+			f.saysAs("check.no_home", "name", a.Home).advises("add_global", "example", "hass "+a.Home+" { … }")
 		case errors.As(err, &bad):
 			f.Level, f.Text = Fail, bad.Error()
 			f.Advice = "Change the action on the host's side, or by caddy hass action set " + a.Name + "."
+			f.Mistakes = onetime.Warnings{bad}
+			f.advises("action")
 		case err != nil:
 			f.Level, f.Text = Fail, fmt.Sprintf("could not be checked: %v", err)
+			f.says("unchecked", "why", err)
 		case len(warnings) > 0:
 			f.Level, f.Text = Warn, strings.Join(warnings.Texts(), " ")
+			f.Mistakes = warnings
 		default:
 			f.Text = fmt.Sprintf("%q can be done now", a.Title)
+			f.saysAs("host.action.good")
 		}
 		out = append(out, f)
 	}
 	for _, h := range s.Homes {
 		if n := unreachable[h.Name]; n > 0 {
-			out = append(out, Finding{Check: "actions", Subject: h.Name, Level: Warn,
-				Text: fmt.Sprintf("%d not checked: the home cannot be asked now", n)})
+			f := Finding{Check: "actions", Subject: h.Name, Level: Warn, Text: fmt.Sprintf("%d not checked: the home cannot be asked now", n)}
+			out = append(out, *f.says("away"))
 		}
 	}
 	return out

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 )
 
 // Level is how well something is.
@@ -37,6 +39,12 @@ type Finding struct {
 	// something to do.
 	Text   string `json:"text"`
 	Advice string `json:"advice,omitempty"`
+
+	// Said and Advised are both for people who read another language, Mistakes
+	// what is wrong with an action: Said has none of it.
+	Said     []onetime.Said   `json:"-"`
+	Advised  []onetime.Said   `json:"-"`
+	Mistakes onetime.Warnings `json:"-"`
 }
 
 // Report is everything that was found.
@@ -97,8 +105,9 @@ func Examine(ctx context.Context, s Subject) Report {
 	var checks []check
 	if len(s.Homes) == 0 {
 		checks = append(checks, check{"home", func(context.Context) []Finding {
-			return []Finding{{Check: "home", Level: Fail, Text: "the configuration has no home",
-				Advice: "Add the global option hass { url http://192.168.1.10:8123; token {env.HASS_TOKEN} }."}}
+			return one((&Finding{Check: "home", Level: Fail, Text: "the configuration has no home",
+				Advice: "Add the global option hass { url http://192.168.1.10:8123; token {env.HASS_TOKEN} }."}).
+				says("missing").advises("add_global", "example", "hass { url http://192.168.1.10:8123; token {env.HASS_TOKEN} }"))
 		}})
 	}
 	for _, h := range s.Homes {
@@ -106,8 +115,9 @@ func Examine(ctx context.Context, s Subject) Report {
 	}
 	if s.OneTime == nil {
 		checks = append(checks, check{"links", func(context.Context) []Finding {
-			return []Finding{{Check: "links", Level: Warn, Text: "the configuration has no links for guests (hass_onetime)",
-				Advice: "Add a site with the directive hass_onetime, and the global option hass_onetime { public_url https://… }, where you want them."}}
+			return one((&Finding{Check: "links", Level: Warn, Text: "the configuration has no links for guests (hass_onetime)",
+				Advice: "Add a site with the directive hass_onetime, and the global option hass_onetime { public_url https://… }, where you want them."}).
+				says("missing").advises("add_site", "example", "hass_onetime").advises("add_global", "example", "hass_onetime { public_url https://… }"))
 		}})
 	} else {
 		checks = append(checks,
@@ -152,6 +162,7 @@ func (s *Subject) bounded(ctx context.Context, c check) []Finding {
 	case findings := <-done:
 		return findings
 	case <-late.C:
-		return []Finding{{Check: c.name, Level: Fail, Text: fmt.Sprintf("this check did not end within %s", s.Timeout+grace)}}
+		return one((&Finding{Check: c.name, Level: Fail, Text: fmt.Sprintf("this check did not end within %s", s.Timeout+grace)}).
+			says("slow", "time", s.Timeout+grace))
 	}
 }

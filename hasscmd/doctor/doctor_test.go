@@ -30,6 +30,7 @@ func examine(t *testing.T, s doctor.Subject, want expect) doctor.Report {
 	for _, f := range r.Findings {
 		name := strings.TrimSpace(f.Check + " " + f.Subject)
 		seen[name] = true
+		translated(t, f)
 		w, ok := want[name]
 		if !ok {
 			continue

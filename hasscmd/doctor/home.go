@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -15,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/caddy-hass/caddy-hass/caddyonetime/onetime"
 	"github.com/caddy-hass/caddy-hass/hassclient"
 )
 
@@ -56,14 +58,13 @@ const (
 
 func (s *Subject) home(ctx context.Context, h Home) []Finding {
 	var out []Finding
-	add := func(check string, level Level, text, advice string) {
-		out = append(out, Finding{Check: "home." + check, Subject: h.Name, Level: level, Text: text, Advice: advice})
-	}
+	add := collect(&out, "home.", h.Name)
 
 	s.homeAddress(h, add)
 
 	if h.Client == nil {
-		add("reachable", Fail, fmt.Sprintf("there is no connection to %s: %v", h.URL, h.Err), "See the log of this Caddy.")
+		add("reachable", Fail, fmt.Sprintf("there is no connection to %s: %v", h.URL, h.Err), "See the log of this Caddy.").
+			says("no_connection", "url", h.URL, "why", h.Err).advises("log")
 		return out
 	}
 	patience := waitForFirst
@@ -76,10 +77,11 @@ func (s *Subject) home(ctx context.Context, h Home) []Finding {
 	st := h.Client.Status()
 	if err != nil {
 		if errors.Is(err, hassclient.ErrRefused) || st.State == hassclient.StateRefused {
-			add("reachable", OK, h.URL+" answers", "")
+			add("reachable", OK, h.URL+" answers", "").says("answers", "url", h.URL)
 			add("token", Fail, "Home Assistant refuses this token",
 				"Make a new one in Home Assistant: your profile (your name, bottom left), Security, Long-lived access tokens, Create. "+
-					"Put it where the configuration reads it and reload Caddy; until then it is tried again only every ten minutes.")
+					"Put it where the configuration reads it and reload Caddy; until then it is tried again only every ten minutes.").
+				saysAs("host.home.refused").advises("token")
 			return out
 		}
 		cause := st.Err
@@ -90,22 +92,25 @@ func (s *Subject) home(ctx context.Context, h Home) []Finding {
 		if !strings.Contains(text, h.URL) {
 			text = h.URL + " does not answer: " + text
 		}
-		add("reachable", Fail, text, homeAdvice(h.URL, cause))
+		advice, advised := homeAdvice(h.URL, cause)
+		add("reachable", Fail, text, advice).says("no_connection", "url", h.URL, "why", cause).Advised = []onetime.Said{advised}
 		return out
 	}
-	add("reachable", OK, h.URL+" answers", "")
+	add("reachable", OK, h.URL+" answers", "").says("answers", "url", h.URL)
 
 	switch {
 	case st.Version == "":
-		add("version", Warn, "Home Assistant does not say its version", "")
+		add("version", Warn, "Home Assistant does not say its version", "").says("unsaid")
 	case older(st.Version, minVersion):
 		add("version", Fail, "Home Assistant "+st.Version+" is too old",
-			"Update it: "+minVersion+" is the oldest that understands actions as they are written here.")
+			"Update it: "+minVersion+" is the oldest that understands actions as they are written here.").
+			says("version_old", "version", st.Version).advises("update", "version", minVersion)
 	default:
-		add("version", OK, "Home Assistant "+st.Version, "")
+		add("version", OK, "Home Assistant "+st.Version, "").says("version_ok", "version", st.Version)
 	}
 	if st.Config != nil && !st.Config.Running() {
-		add("started", Warn, "Home Assistant is still starting", "Ask again in a minute: services and devices may be missing until then.")
+		add("started", Warn, "Home Assistant is still starting", "Ask again in a minute: services and devices may be missing until then.").
+			says("starting").advises("wait")
 	}
 
 	homeUser(st, add)
@@ -114,7 +119,7 @@ func (s *Subject) home(ctx context.Context, h Home) []Finding {
 	return out
 }
 
-type addFunc func(check string, level Level, text, advice string)
+type addFunc func(check string, level Level, text, advice string) *Finding
 
 // homeAddress looks at the address itself.
 func (s *Subject) homeAddress(h Home, add addFunc) {
@@ -126,13 +131,15 @@ func (s *Subject) homeAddress(h Home, add addFunc) {
 	for _, own := range s.Hosts {
 		if hostMatches(own, name) && !isLocal(name) {
 			add("address", Warn, fmt.Sprintf("%s leads through this very Caddy, which serves %s", h.URL, own),
-				"Give the inside address of Home Assistant as url, such as http://192.168.1.10:8123: then links work when the router, the certificate or a login in front of it do not.")
+				"Give the inside address of Home Assistant as url, such as http://192.168.1.10:8123: then links work when the router, the certificate or a login in front of it do not.").
+				says("address_loop", "url", h.URL, "name", own).advises("address", "example", exampleURL)
 			return
 		}
 	}
 	if strings.HasSuffix(name, ".local") {
 		add("address", Warn, name+" is a name that many machines and all containers cannot look up",
-			"Give Home Assistant's IP address as url, such as http://192.168.1.10:8123, and let the router always give it the same one.")
+			"Give Home Assistant's IP address as url, such as http://192.168.1.10:8123, and let the router always give it the same one.").
+			says("name_local", "name", name).advises("address", "example", exampleURL)
 	}
 }
 
@@ -152,8 +159,14 @@ func hostMatches(site, host string) bool {
 	return ok && site == "*."+rest
 }
 
+// exampleURL is how the address of a home looks.
+const exampleURL = "http://192.168.1.10:8123"
+
 // homeAdvice is what to do about a home that does not answer.
-func homeAdvice(address string, err error) string {
+func homeAdvice(address string, err error) (string, onetime.Said) {
+	advised := func(key string, args ...any) onetime.Said {
+		return onetime.Said{Key: "doctor.advice." + key, Args: args}
+	}
 	u, _ := url.Parse(address)
 	name := ""
 	if u != nil {
@@ -168,22 +181,23 @@ func homeAdvice(address string, err error) string {
 	)
 	switch {
 	case errors.As(err, &dns) && strings.HasSuffix(name, ".local"):
-		return "Names that end in .local cannot be looked up in containers and on many machines: give Home Assistant's IP address as url."
+		return "Names that end in .local cannot be looked up in containers and on many machines: give Home Assistant's IP address as url.", advised("address", "example", exampleURL)
 	case errors.As(err, &dns):
-		return "The name cannot be looked up here: check its spelling, or give Home Assistant's IP address as url."
+		return "The name cannot be looked up here: check its spelling, or give Home Assistant's IP address as url.", advised("address", "example", exampleURL)
 	case errors.As(err, &wrongName):
-		return "Home Assistant's certificate is for another name: say that name by tls_server_name in the hass block."
+		return "Home Assistant's certificate is for another name: say that name by tls_server_name in the hass block.", advised("dial_name", "word", "tls_server_name")
 	case errors.As(err, &authority), errors.As(err, &invalid):
-		return "Home Assistant's certificate is not trusted here: name its authority by tls_trust_pool, or, in your own network only, set tls_insecure_skip_verify."
+		return "Home Assistant's certificate is not trusted here: name its authority by tls_trust_pool, or, in your own network only, set tls_insecure_skip_verify.",
+			advised("dial_trust", "word", "tls_trust_pool", "other", "tls_insecure_skip_verify")
 	case errors.As(err, &record):
-		return "There is no https at that address: begin the url with http://."
+		return "There is no https at that address: begin the url with http://.", advised("dial_http", "example", "http://")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "Nothing listens there: is Home Assistant running, and is its port 8123? In a container, localhost is the container itself: give the machine's IP address."
+		return "Nothing listens there: is Home Assistant running, and is its port 8123? In a container, localhost is the container itself: give the machine's IP address.", advised("dial_refused")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), isTimeout(err),
 		errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		return "Nobody answers there: check the address, that the machine is on, and that no firewall or separate network stands between."
+		return "Nobody answers there: check the address, that the machine is on, and that no firewall or separate network stands between.", advised("dial_silent")
 	}
-	return "Open " + address + " from this machine: Home Assistant's login page must appear."
+	return "Open " + address + " from this machine: Home Assistant's login page must appear.", advised("dial_other", "url", address)
 }
 
 func isTimeout(err error) bool {
@@ -196,12 +210,14 @@ func homeUser(st hassclient.Status, add addFunc) {
 	u := st.User
 	switch {
 	case u == nil:
-		add("token", Warn, "accepted, but Home Assistant does not say whose token it is", "")
+		add("token", Warn, "accepted, but Home Assistant does not say whose token it is", "").says("unsaid")
 	case u.IsAdmin:
 		add("token", OK, fmt.Sprintf("accepted; it is an administrator's (%s): everything can be done with it", userName(u)),
-			"Where single actions and scripts are all you need, the token of an ordinary user is enough, and safer.")
+			"Where single actions and scripts are all you need, the token of an ordinary user is enough, and safer.").
+			says("token_admin", "name", cmp.Or(u.Name, "–")).advises("token_user")
 	default:
-		add("token", OK, fmt.Sprintf("accepted; it is an ordinary user's (%s): single actions and scripts of Home Assistant's, no pasted sequences, no events", userName(u)), "")
+		add("token", OK, fmt.Sprintf("accepted; it is an ordinary user's (%s): single actions and scripts of Home Assistant's, no pasted sequences, no events", userName(u)), "").
+			says("token_user", "name", cmp.Or(u.Name, "–"))
 	}
 }
 
@@ -223,33 +239,35 @@ func (s *Subject) homeTime(ctx context.Context, h Home, st hassclient.Status, ad
 	if st.Config != nil {
 		if _, err := time.LoadLocation(st.Config.TimeZone); st.Config.TimeZone == "" || err != nil {
 			add("time_zone", Warn, fmt.Sprintf("the home's time zone %q is not known here: guests read times in UTC", st.Config.TimeZone),
-				"Set it in Home Assistant: Settings, System, General. If it is right there, this machine lacks the time zone database (tzdata).")
+				"Set it in Home Assistant: Settings, System, General. If it is right there, this machine lacks the time zone database (tzdata).").
+				says("zone_unknown", "zone", st.Config.TimeZone).advises("zone")
 		} else {
-			add("time_zone", OK, "guests read times in "+st.Config.TimeZone, "")
+			add("time_zone", OK, "guests read times in "+st.Config.TimeZone, "").says("zone", "zone", st.Config.TimeZone)
 		}
 	}
 	ahead, err := s.clock(ctx, h.URL)
 	if err != nil {
-		add("clock", Warn, fmt.Sprintf("the home's clock could not be read: %v", err), "")
+		add("clock", Warn, fmt.Sprintf("the home's clock could not be read: %v", err), "").says("unchecked", "why", err)
 		return
 	}
-	level, advice := OK, ""
+	level := OK
 	switch diff := ahead.Abs(); {
 	case diff > clockFail:
 		level = Fail
 	case diff > clockWarn:
 		level = Warn
 	}
-	text := "the clocks of the home and of this machine agree"
-	if level != OK {
-		which := "ahead of"
-		if ahead < 0 {
-			which = "behind"
-		}
-		text = fmt.Sprintf("the home's clock is %s %s this machine's", ahead.Abs().Round(time.Second), which)
-		advice = "Let both machines set their clocks by the network (NTP): links begin and end by this machine's."
+	if level == OK {
+		add("clock", OK, "the clocks of the home and of this machine agree", "").says("clock_ok")
+		return
 	}
-	add("clock", level, text, advice)
+	which := "ahead of"
+	if ahead < 0 {
+		which = "behind"
+	}
+	add("clock", level, fmt.Sprintf("the home's clock is %s %s this machine's", ahead.Abs().Round(time.Second), which),
+		"Let both machines set their clocks by the network (NTP): links begin and end by this machine's.").
+		says("clock_off", "time", ahead.Abs().Round(time.Second)).advises("clock")
 }
 
 // clock is how far the home's clock is ahead of this machine's, to about a
@@ -287,30 +305,36 @@ func (s *Subject) clock(ctx context.Context, address string) (ahead time.Duratio
 func (s *Subject) homeProxy(ctx context.Context, h Home, st hassclient.Status, add addFunc) {
 	const fix = "In Home Assistant from 2026.8: Settings, System, Network, HTTP server: switch on the reverse proxy, enter the address it sees this Caddy come from, save, and confirm within 5 minutes in a browser that still reaches Home Assistant directly. Before: http: use_x_forwarded_for: true and trusted_proxies in configuration.yaml."
 
-	detail := ""
+	detail, described := "", []onetime.Said(nil)
 	if st.User != nil && st.User.IsAdmin {
 		// The command exists since 2026.8; without it the probe below knows.
 		var cfg httpConfig
 		if err := h.Client.Query(ctx, "http/config", nil, &cfg); err == nil {
-			detail = cfg.describe()
+			detail, described = cfg.describe()
 			if cfg.Active == "pending" && cfg.RevertAt != nil {
 				add("http_settings", Warn, "Home Assistant's new settings of its HTTP server are on trial, and go back to the old ones by themselves",
-					"Confirm them: Settings, System, Network, in a browser that reaches Home Assistant directly.")
+					"Confirm them: Settings, System, Network, in a browser that reaches Home Assistant directly.").
+					says("settings_trial").advises("settings_trial")
 			}
 		}
 	}
 	status, err := h.Client.ProbeForwardedFor(ctx)
 	switch {
 	case err != nil:
-		add("trusted_proxies", Warn, fmt.Sprintf("could not be found out: %v", err), "")
+		add("trusted_proxies", Warn, fmt.Sprintf("could not be found out: %v", err), "").says("unchecked", "why", err)
 	case status == http.StatusOK:
-		add("trusted_proxies", OK, "Home Assistant takes requests through this Caddy"+detail, "")
+		f := add("trusted_proxies", OK, "Home Assistant takes requests through this Caddy"+detail, "").says("proxy_ok")
+		f.Said = append(f.Said, described...)
 	case status != http.StatusBadRequest:
-		add("trusted_proxies", Warn, fmt.Sprintf("could not be found out: the home answered HTTP %d", status), "")
+		add("trusted_proxies", Warn, fmt.Sprintf("could not be found out: the home answered HTTP %d", status), "").says("unchecked", "why", fmt.Sprintf("HTTP %d", status))
 	case h.Proxied:
-		add("trusted_proxies", Fail, "Home Assistant answers everything that comes through this Caddy by 400: Bad Request"+detail, fix)
+		f := add("trusted_proxies", Fail, "Home Assistant answers everything that comes through this Caddy by 400: Bad Request"+detail, fix).
+			says("proxy_refused", "answer", "400: Bad Request").
+			advises("proxy", "time", 5*time.Minute, "version", "2026.8", "example", "http: { use_x_forwarded_for: true, trusted_proxies: [ … ] }")
+		f.Said = append(f.Said, described...)
 	default:
-		add("trusted_proxies", OK, "Home Assistant does not trust this Caddy as its proxy, which matters only where it is one"+detail, "")
+		f := add("trusted_proxies", OK, "Home Assistant does not trust this Caddy as its proxy, which matters only where it is one"+detail, "").says("proxy_none")
+		f.Said = append(f.Said, described...)
 	}
 }
 
@@ -331,15 +355,16 @@ type httpSettings struct {
 
 // describe says, in brackets, which proxies the home trusts; "" where it does
 // not say.
-func (c httpConfig) describe() string {
+func (c httpConfig) describe() (string, []onetime.Said) {
 	s := map[string]*httpSettings{"stable": c.Stable, "pending": c.Pending, "default": c.Default}[c.Active]
 	switch {
 	case s == nil:
-		return ""
+		return "", nil
 	case !s.Use:
-		return " (reverse proxy is switched off there)"
+		return " (reverse proxy is switched off there)", []onetime.Said{{Key: "doctor.found.proxy_off"}}
 	}
-	return " (it trusts " + strings.Join(s.Trusted, ", ") + ")"
+	trusted := strings.Join(s.Trusted, ", ")
+	return " (it trusts " + trusted + ")", []onetime.Said{{Key: "doctor.found.proxy_trusts", Args: []any{"addresses", trusted}}}
 }
 
 // older reports whether Home Assistant's version a is below b, by year and

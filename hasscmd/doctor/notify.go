@@ -22,10 +22,10 @@ func (s *Subject) notify(ctx context.Context) []Finding {
 	}
 	all, err := o.Notify(ctx, s.SendTest)
 	if err != nil {
-		return []Finding{{Check: "notify", Level: Warn, Text: fmt.Sprintf("could not be checked: %v", err)}}
+		return one((&Finding{Check: "notify", Level: Warn, Text: fmt.Sprintf("could not be checked: %v", err)}).says("unchecked", "why", err))
 	}
 	if len(all) == 0 {
-		return []Finding{{Check: "notify", Level: OK, Text: "switched off: nobody is told what guests do"}}
+		return one((&Finding{Check: "notify", Level: OK, Text: "switched off: nobody is told what guests do"}).says("notify_off"))
 	}
 	var out []Finding
 	for _, n := range all {
@@ -33,11 +33,16 @@ func (s *Subject) notify(ctx context.Context) []Finding {
 		switch {
 		case errors.Is(n.Err, onetime.ErrUnreachable):
 			f.Level, f.Text = Warn, "not checked: the home cannot be asked now"
+			f.says("away")
 		case n.Err != nil:
 			f.Level, f.Text = Fail, n.Err.Error()
 			f.Advice = "Correct notify in the global option hass_onetime: the action and its targets as Home Assistant's developer tools show them."
+			f.says("broken", "why", n.Err).advises("notify", "word", "notify")
 		case n.Sent:
 			f.Text = "a test was sent: it should have arrived"
+			f.saysAs("doctor.good")
+		default:
+			f.saysAs("doctor.good")
 		}
 		out = append(out, f)
 	}

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/x509"
@@ -12,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -40,21 +42,22 @@ const certificateWarn = 7 * 24 * time.Hour
 func (s *Subject) publicURL(ctx context.Context) []Finding {
 	o := s.OneTime
 	var out []Finding
-	add := func(check string, level Level, text, advice string) {
-		out = append(out, Finding{Check: "public_url" + check, Level: level, Text: text, Advice: advice})
-	}
+	add := collect(&out, "public_url", "")
 	if o.PublicURL == "" {
-		add("", Fail, "is missing: no link can be made", "Say in the global option hass_onetime what links begin with: public_url https://guests.example.com")
+		add("", Fail, "is missing: no link can be made", "Say in the global option hass_onetime what links begin with: public_url https://guests.example.com").
+			says("missing").advises("add_global", "example", "hass_onetime { public_url https://guests.example.com }")
 		return out
 	}
 	u, err := url.Parse(o.PublicURL)
 	if err != nil || u.Hostname() == "" {
-		add("", Fail, "is no address: "+o.PublicURL, "Write it as https://guests.example.com.")
+		add("", Fail, "is no address: "+o.PublicURL, "Write it as https://guests.example.com.").
+			says("broken", "why", o.PublicURL).advises("write_as", "example", "https://guests.example.com")
 		return out
 	}
 
 	if !o.GuestsServed {
-		add(".site", Fail, "no site of this Caddy is the guests' side", "Add a site with the directive hass_onetime: "+o.PublicURL+" { hass_onetime }")
+		add(".site", Fail, "no site of this Caddy is the guests' side", "Add a site with the directive hass_onetime: "+o.PublicURL+" { hass_onetime }").
+			says("missing").advises("add_site", "example", o.PublicURL+" { hass_onetime }")
 		return out
 	}
 
@@ -66,13 +69,16 @@ func (s *Subject) publicURL(ctx context.Context) []Finding {
 		addresses, err := lookup(ctx, u.Hostname())
 		if err != nil {
 			add(".dns", Fail, fmt.Sprintf("%s cannot be looked up: %v", u.Hostname(), err),
-				"Make a DNS record of that name that leads to this Caddy: the address of your router, which forwards ports 80 and 443.")
+				"Make a DNS record of that name that leads to this Caddy: the address of your router, which forwards ports 80 and 443.").
+				says("dns_failed", "name", u.Hostname(), "why", err).advises("dns", "ports", ports)
 			return out
 		}
 		if strings.HasSuffix(u.Hostname(), ".local") {
-			add(".dns", Warn, u.Hostname()+" can only be looked up in your own network, and not by every phone", "Use a name of a domain of yours.")
+			add(".dns", Warn, u.Hostname()+" can only be looked up in your own network, and not by every phone", "Use a name of a domain of yours.").
+				says("name_local", "name", u.Hostname()).advises("own_domain")
 		} else {
-			add(".dns", OK, u.Hostname()+" is "+strings.Join(addresses, ", "), "")
+			add(".dns", OK, u.Hostname()+" is "+strings.Join(addresses, ", "), "").
+				says("dns_ok", "name", u.Hostname(), "addresses", strings.Join(addresses, ", "))
 		}
 	}
 
@@ -92,13 +98,12 @@ func (s *Subject) comesBack(ctx context.Context, u *url.URL, add addFunc) {
 	at := strings.TrimRight(u.String(), "/") + "/" + WellKnown + nonce
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
-		add("", Fail, fmt.Sprintf("is no address: %v", err), "")
+		add("", Fail, fmt.Sprintf("is no address: %v", err), "").says("broken", "why", err)
 		return
 	}
 	resp, err := s.HTTP.Do(req)
 	if err != nil {
-		text, advice := explainFetch(u, err)
-		add("", Fail, text, advice)
+		explainFetch(u, err, add)
 		return
 	}
 	defer resp.Body.Close()
@@ -110,14 +115,16 @@ func (s *Subject) comesBack(ctx context.Context, u *url.URL, add addFunc) {
 		if ip := net.ParseIP(u.Hostname()); ip != nil && (ip.IsPrivate() || ip.IsLoopback()) {
 			advice = "Fine for a try in your own network. " + advice
 		}
-		add(".certificate", level, "there is none: links begin with http://", advice)
+		add(".certificate", level, "there is none: links begin with http://", advice).
+			says("cert_none", "example", "http://").advises("https")
 	case resp.TLS != nil && len(resp.TLS.PeerCertificates) > 0:
 		end := resp.TLS.PeerCertificates[0].NotAfter
 		if end.Sub(s.Now()) < certificateWarn {
 			add(".certificate", Warn, "ends on "+end.UTC().Format("2 January 2006")+" and has not been renewed",
-				"See the log of this Caddy for what keeps it from renewing the certificate.")
+				"See the log of this Caddy for what keeps it from renewing the certificate.").
+				says("cert_ok", "date", end.UTC().Format(time.DateOnly)).advises("renew")
 		} else {
-			add(".certificate", OK, "valid until "+end.UTC().Format("2 January 2006"), "")
+			add(".certificate", OK, "valid until "+end.UTC().Format("2 January 2006"), "").says("cert_ok", "date", end.UTC().Format(time.DateOnly))
 		}
 	}
 
@@ -125,31 +132,42 @@ func (s *Subject) comesBack(ctx context.Context, u *url.URL, add addFunc) {
 	_ = json.Unmarshal(body, &who) // what is no JSON has no nonce
 	switch {
 	case resp.StatusCode == http.StatusOK && who.Nonce == nonce && who.Proof == o.Proof(nonce):
-		add("", OK, o.PublicURL+" comes back to this Caddy", "")
+		add("", OK, o.PublicURL+" comes back to this Caddy", "").says("url_ok", "url", o.PublicURL)
 		clientAddress(who, add)
 	case resp.StatusCode == http.StatusOK && who.Nonce == nonce:
 		add("", Fail, o.PublicURL+" leads to another Caddy with guests' links, not to this one",
-			"Check the DNS record and the port forwarding: which machine do they lead to?")
+			"Check the DNS record and the port forwarding: which machine do they lead to?").
+			says("url_other", "url", o.PublicURL, "status", strconv.Itoa(resp.StatusCode)).advises("url_other")
 	case resp.StatusCode/100 == 3:
-		add("", Fail, fmt.Sprintf("%s redirects to %s", o.PublicURL, plainLocation(resp.Header.Get("Location"))),
-			"Give as public_url the address where the guests' side really is, and put no login in front of it.")
+		to := plainLocation(resp.Header.Get("Location"))
+		add("", Fail, fmt.Sprintf("%s redirects to %s", o.PublicURL, cmp.Or(to, "another path")),
+			"Give as public_url the address where the guests' side really is, and put no login in front of it.").
+			says("url_redirects", "url", o.PublicURL, "to", cmp.Or(to, u.Scheme+"://"+u.Host+"/…")).advises("url_login")
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
 		add("", Fail, fmt.Sprintf("%s asks for a login (HTTP %d)", o.PublicURL, resp.StatusCode),
-			"Guests have no account: take the authentication away from the site with hass_onetime; the link is what lets them in.")
+			"Guests have no account: take the authentication away from the site with hass_onetime; the link is what lets them in.").
+			says("url_login", "url", o.PublicURL, "status", strconv.Itoa(resp.StatusCode)).advises("url_login")
 	default:
 		add("", Fail, fmt.Sprintf("%s is answered by somebody else (HTTP %d)", o.PublicURL, resp.StatusCode),
-			"Check that the name leads to this Caddy and that its site has the directive hass_onetime, under the path of public_url.")
+			"Check that the name leads to this Caddy and that its site has the directive hass_onetime, under the path of public_url.").
+			says("url_other", "url", o.PublicURL, "status", strconv.Itoa(resp.StatusCode)).advises("url_other")
 	}
 }
 
+// plainLocation is where a redirect leads, without what else it says; "" where
+// that is the same site.
 func plainLocation(l string) string {
 	if u, err := url.Parse(l); err == nil && u.Host != "" {
 		return u.Scheme + "://" + u.Host
 	}
-	return "another path"
+	return ""
 }
 
-func explainFetch(u *url.URL, err error) (text, advice string) {
+// ports are those that a router forwards to Caddy.
+const ports = "80, 443"
+
+// explainFetch adds why the public URL could not be fetched.
+func explainFetch(u *url.URL, err error, add addFunc) {
 	var (
 		wrongName x509.HostnameError
 		authority x509.UnknownAuthorityError
@@ -157,17 +175,23 @@ func explainFetch(u *url.URL, err error) (text, advice string) {
 	)
 	switch {
 	case errors.As(err, &wrongName):
-		return "the certificate is for another name", "The name leads to another server, or this Caddy has no certificate for it yet: see its log."
+		add("", Fail, "the certificate is for another name", "The name leads to another server, or this Caddy has no certificate for it yet: see its log.").
+			says("cert_bad", "why", wrongName).advises("url_other").advises("log")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return "the certificate has expired", "See the log of this Caddy for what keeps it from renewing it."
+		add("", Fail, "the certificate has expired", "See the log of this Caddy for what keeps it from renewing it.").
+			says("cert_bad", "why", invalid).advises("renew")
 	case errors.As(err, &authority), errors.As(err, &invalid):
-		return "the certificate is not one that phones trust",
-			"Guests would see a warning instead of the page: use a name that Caddy can get a public certificate for, not tls internal."
+		add("", Fail, "the certificate is not one that phones trust",
+			"Guests would see a warning instead of the page: use a name that Caddy can get a public certificate for, not tls internal.").
+			says("cert_bad", "why", unwrapURL(err)).advises("cert_public", "word", "tls internal")
 	case errors.Is(err, syscall.ECONNREFUSED), isTimeout(err), errors.Is(err, context.DeadlineExceeded):
-		return fmt.Sprintf("%s://%s cannot be reached from here", u.Scheme, u.Host),
-			"Forward ports 80 and 443 in your router to this Caddy. Where it works from outside and only not from here, the router cannot lead back in (hairpin NAT): let your own DNS answer with the inside address."
+		add("", Fail, fmt.Sprintf("%s://%s cannot be reached from here", u.Scheme, u.Host),
+			"Forward ports 80 and 443 in your router to this Caddy. Where it works from outside and only not from here, the router cannot lead back in (hairpin NAT): let your own DNS answer with the inside address.").
+			says("no_connection", "url", u.Scheme+"://"+u.Host, "why", unwrapURL(err)).advises("unreached", "ports", ports)
+	default:
+		add("", Fail, fmt.Sprintf("%s://%s cannot be fetched: %v", u.Scheme, u.Host, unwrapURL(err)), "See the log of this Caddy.").
+			says("no_connection", "url", u.Scheme+"://"+u.Host, "why", unwrapURL(err)).advises("log")
 	}
-	return fmt.Sprintf("%s://%s cannot be fetched: %v", u.Scheme, u.Host, unwrapURL(err)), "See the log of this Caddy."
 }
 
 // unwrapURL takes the address, and with it the nonce, out of the text.
@@ -183,8 +207,9 @@ func unwrapURL(err error) error {
 func clientAddress(e echo, add addFunc) {
 	if e.Forwarded == "ignored" {
 		add(".client", Warn, fmt.Sprintf("another proxy (%s) stands in front of this Caddy, and every guest looks like it", e.Client),
-			"Set trusted_proxies in Caddy, too: servers { trusted_proxies static "+e.Client+" } in the global options; behind a tunnel, client_ip_headers as well.")
+			"Set trusted_proxies in Caddy, too: servers { trusted_proxies static "+e.Client+" } in the global options; behind a tunnel, client_ip_headers as well.").
+			says("client_proxy", "address", e.Client).advises("client_proxy", "example", "servers { trusted_proxies static "+e.Client+" }")
 		return
 	}
-	add(".client", OK, "a request from here is seen as coming from "+e.Client, "")
+	add(".client", OK, "a request from here is seen as coming from "+e.Client, "").says("client_ok", "address", e.Client)
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
@@ -31,44 +32,45 @@ const (
 func (s *Subject) store(context.Context) []Finding {
 	o := s.OneTime
 	var out []Finding
-	add := func(check string, level Level, text, advice string) {
-		out = append(out, Finding{Check: "store" + check, Level: level, Text: text, Advice: advice})
-	}
+	add := collect(&out, "store", "")
 	if o.Err != nil {
-		add("", Fail, fmt.Sprintf("links do not work: %v", o.Err), "See the log of this Caddy.")
+		add("", Fail, fmt.Sprintf("links do not work: %v", o.Err), "See the log of this Caddy.").
+			says("broken", "why", o.Err).advises("log")
 		return out
 	}
 	if o.StorePath == "" {
-		add("", OK, "open", "")
+		add("", OK, "open", "").saysAs("doctor.good")
 		return out
 	}
 	dir := filepath.Dir(o.StorePath)
 	if _, err := os.Stat(o.StorePath); err != nil {
 		add("", Fail, fmt.Sprintf("%s is open, but gone from its folder: %v", o.StorePath, err),
-			"Make a backup now, by caddy hass backup, before this Caddy ends; then find out what removes that file.")
+			"Make a backup now, by caddy hass backup, before this Caddy ends; then find out what removes that file.").
+			says("store_gone", "path", o.StorePath, "why", err).advises("backup", "example", "caddy hass backup")
 		return out
 	}
 	took, err := measureSync(dir)
 	switch {
 	case err != nil:
 		add("", Fail, fmt.Sprintf("%s cannot be written: %v", dir, err),
-			fmt.Sprintf("Give the folder to the user that Caddy runs as (uid %d), or make room on its disk.", os.Getuid()))
+			fmt.Sprintf("Give the folder to the user that Caddy runs as (uid %d), or make room on its disk.", os.Getuid())).
+			says("store_unwritable", "path", dir, "why", err).advises("owner", "uid", strconv.Itoa(os.Getuid()))
 	case took > slowSync:
 		add("", Warn, fmt.Sprintf("%s: a write to disk takes %s; each press of a guest waits for one", o.StorePath, took.Round(time.Millisecond)),
-			"Put the store on a faster disk: store bbolt <path>.")
+			"Put the store on a faster disk: store bbolt <path>.").
+			says("store_time", "path", o.StorePath, "time", took.Round(time.Millisecond).String()).advises("fast_disk", "example", storeDisk)
 	default:
-		add("", OK, fmt.Sprintf("%s: a write to disk takes %s", o.StorePath, took.Round(10*time.Microsecond)), "")
+		add("", OK, fmt.Sprintf("%s: a write to disk takes %s", o.StorePath, took.Round(10*time.Microsecond)), "").
+			says("store_time", "path", o.StorePath, "time", took.Round(10*time.Microsecond).String())
 	}
 	fs, err := statFS(dir)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 	case err != nil:
-		add(".filesystem", Warn, fmt.Sprintf("could not be looked at: %v", err), "")
+		add(".filesystem", Warn, fmt.Sprintf("could not be looked at: %v", err), "").says("unchecked", "why", err)
 	default:
-		level, text, advice := fs.judge()
-		add(".filesystem", level, text, advice)
-		level, text, advice = judgeSpace(fs.free)
-		add(".space", level, text, advice)
+		fs.judge(add)
+		judgeSpace(fs.free, add)
 	}
 	return out
 }
@@ -103,32 +105,41 @@ type fileSystem struct {
 	free uint64 // bytes
 }
 
-func (f fileSystem) judge() (Level, string, string) {
+// storeDisk is the word that says where the store is.
+const storeDisk = "store bbolt <path>"
+
+func (f fileSystem) judge(add addFunc) {
 	switch f.name {
 	case "overlay":
-		return Warn, "the store is on the container's own layer: all links are lost when the container is replaced",
-			"Mount a volume at Caddy's data folder, such as caddy_data:/data."
+		add(".filesystem", Warn, "the store is on the container's own layer: all links are lost when the container is replaced",
+			"Mount a volume at Caddy's data folder, such as caddy_data:/data.").
+			says("fs_overlay").advises("volume", "example", "caddy_data:/data")
 	case "tmpfs":
-		return Warn, "the store is in memory: all links are lost when the machine restarts", "Put it on a disk: store bbolt <path>."
+		add(".filesystem", Warn, "the store is in memory: all links are lost when the machine restarts", "Put it on a disk: store bbolt <path>.").
+			says("fs_memory").advises("disk", "example", storeDisk)
 	case "nfs", "smb", "9p", "fuse":
-		return Warn, "the store is on a file system (" + f.name + ") that may not keep what it says it has written",
-			"Put it on a disk of this machine: store bbolt <path>."
+		add(".filesystem", Warn, "the store is on a file system ("+f.name+") that may not keep what it says it has written",
+			"Put it on a disk of this machine: store bbolt <path>.").
+			says("fs_network", "name", f.name).advises("disk", "example", storeDisk)
+	default:
+		add(".filesystem", OK, "an ordinary disk", "").saysAs("doctor.good")
 	}
-	return OK, "an ordinary disk", ""
 }
 
-func judgeSpace(free uint64) (Level, string, string) {
-	text := fmt.Sprintf("%d MiB free", free>>20)
+func judgeSpace(free uint64, add addFunc) {
+	size := fmt.Sprintf("%d MiB", free>>20)
+	if free >= 10<<30 {
+		size = fmt.Sprintf("%d GiB", free>>30)
+	}
+	text := size + " free"
 	switch {
 	case free < noSpace:
-		return Fail, text + ": links stop working when there is none", "Make room on that disk."
+		add(".space", Fail, text+": links stop working when there is none", "Make room on that disk.").says("space", "size", size).advises("room")
 	case free < lowSpace:
-		return Warn, text, "Make room on that disk: links stop working when there is none."
+		add(".space", Warn, text, "Make room on that disk: links stop working when there is none.").says("space", "size", size).advises("room")
+	default:
+		add(".space", OK, text, "").says("space", "size", size)
 	}
-	if free >= 10<<30 {
-		text = fmt.Sprintf("%d GiB free", free>>30)
-	}
-	return OK, text, ""
 }
 
 func (s *Subject) linkKey(ctx context.Context) []Finding {
@@ -141,30 +152,35 @@ func (s *Subject) linkKey(ctx context.Context) []Finding {
 	switch {
 	case err != nil:
 		f.Level, f.Text = Fail, fmt.Sprintf("Caddy's storage could not be asked for it: %v", err)
-		return []Finding{f}
+		f.says("unchecked", "why", err)
+		return one(&f)
 	case !found:
 		f.Level, f.Text = Fail, "it is gone from Caddy's storage: links work until this Caddy ends, and none of them after"
 		f.Advice = "Make a backup now, by caddy hass backup: it holds the key. Restore it after the restart."
-		return []Finding{f}
+		f.says("key_gone").advises("backup", "example", "caddy hass backup")
+		return one(&f)
 	}
 	if o.LinkKey.Path == nil {
-		return []Finding{f}
+		return one(f.saysAs("doctor.good"))
 	}
 	path, err := o.LinkKey.Path(ctx)
 	if err != nil || path == "" {
-		return []Finding{f}
+		return one(f.saysAs("doctor.good"))
 	}
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
 		f.Level, f.Text = Fail, fmt.Sprintf("it cannot be read: %v", err)
+		f.says("unchecked", "why", err)
 	case info.Mode().Perm()&0o077 != 0 && permissionsMatter:
 		f.Level, f.Text = Fail, fmt.Sprintf("others on this machine can read it: %s has mode %s", path, octal(info.Mode()))
 		f.Advice = "chmod 600 " + path
+		f.says("key_open", "path", path, "mode", octal(info.Mode())).advises("run", "example", f.Advice)
 	default:
 		f.Text = path + ", mode " + octal(info.Mode())
+		f.saysAs("doctor.good")
 	}
-	return []Finding{f}
+	return one(&f)
 }
 
 func octal(m fs.FileMode) string { return fmt.Sprintf("%04o", m.Perm()) }

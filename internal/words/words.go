@@ -9,6 +9,7 @@
 //   - login.json: the pages of residents who log in, or may not go in
 //   - notify.json: what hosts are sent
 //   - problems.json: what hosts are told is wrong, in what they wrote or elsewhere
+//   - doctor.json: what hosts are told that the doctor has found
 //
 // What a language lacks is said in English. Adding a language is adding a folder.
 //
@@ -36,7 +37,7 @@ import (
 var locales embed.FS
 
 // catalogues are the files of a language that hold messages.
-var catalogues = []string{"guest.json", "host.json", "login.json", "notify.json", "problems.json"}
+var catalogues = []string{"guest.json", "host.json", "login.json", "notify.json", "problems.json", "doctor.json"}
 
 // fallback is the language that has every message.
 const fallback = "en"
