@@ -52,7 +52,11 @@ func TestPromise5_NoSecretAnywhere(t *testing.T) {
 	send(http2, "GET", ok.secureURL(), "").is(t, 200)
 	send(http1, "GET", "http://"+s.guests+"/?token="+ok.code, "").is(t, 303)
 	send(http1, "GET", "http://"+s.guests+"/"+ok.code+"x", "")
-	send(http1, "GET", "http://"+s.guests+"/"+ok.code[:23]+"Z", "")
+	other := "Z" // than the right one
+	if strings.HasSuffix(ok.code, other) {
+		other = "Y"
+	}
+	send(http1, "GET", "http://"+s.guests+"/"+ok.code[:23]+other, "")
 	requests += 4
 	send(http1, "GET", "http://"+s.hosts+"/api/tokens", "", "Cookie", "jwt_access_token="+jwt).is(t, 200)
 	send(http1, "GET", "http://"+s.hosts+"/api/tokens", "", "Cookie", "jwt_access_token="+jwt+"x").is(t, 401)
