@@ -32,7 +32,9 @@ const (
 	defaultRetention = 365 * 24 * time.Hour
 )
 
-// App is what a configuration says about one-time links.
+// App is what a configuration says about one-time links. It emits the events
+// hass_redemption, hass_refusal, hass_paused and hass_resumed for handlers of
+// the global option events.
 type App struct {
 	// BaseURL is where guests reach this Caddy's hass_onetime handler, such
 	// as https://guests.example.com. Links begin with it; it may have a path.
@@ -131,6 +133,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
+	emitter, err := newEmitter(ctx)
+	if err != nil {
+		return err
+	}
 	a.settings = &settings{
 		homes:     homes,
 		notify:    notify,
@@ -139,6 +145,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		house:     a.House,
 		link:      a.Link,
 		eventsOff: a.EventsOff,
+		emitter:   emitter,
 		storage:   ctx.Storage(),
 		log:       a.log,
 	}

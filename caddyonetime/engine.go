@@ -27,6 +27,7 @@ type settings struct {
 	house     string
 	link      func(code string) (string, error)
 	eventsOff bool
+	emitter   *emitter
 	storage   certmagic.Storage
 	log       *slog.Logger
 }

@@ -48,12 +48,14 @@ func (e *engine) observe(entry onetime.Entry) {
 			"action", entry.Action, "status", entry.Status, "client", entry.Client)
 	case onetime.HappenedPaused, onetime.HappenedResumed:
 		e.log.Info("all links "+string(entry.What), "by", entry.By.ID)
+		e.emit(entry)
 		e.fire(entry)
 		return
 	default:
 		return
 	}
 	e.notify(entry)
+	e.emit(entry)
 	e.fire(entry)
 }
 
