@@ -239,6 +239,45 @@ func TestBrowserPausesEverything(t *testing.T) {
 	}
 }
 
+// TestBrowserHearsNoTapOnWhatHasJustMoved follows the tiles when a note appears above
+// them: a finger that was on its way meets nothing, and a moment later all is as before.
+func TestBrowserHearsNoTapOnWhatHasJustMoved(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a browser")
+	}
+	w := newWorld(t)
+	w.actions()
+	w.link(anna, `{"actions":["front_door"]}`)
+	w.browse(anna, "en")
+	ctx := tab(t, newBrowser(t), 360, 740,
+		chromedp.Navigate(w.srv.URL+"/"),
+		chromedp.WaitVisible(chromedp.CSS(".tiles a")))
+	moved := `(() => {
+		const tile = document.querySelector(".tiles a"), at = tile.getBoundingClientRect().top;
+		new MutationObserver(() => requestAnimationFrame(() => {
+			const now = tile.getBoundingClientRect();
+			if (now.top !== at) window.heard ??= tile.contains(document.elementFromPoint(now.left + 9, now.top + 9));
+		})).observe(document.body, {subtree: true, childList: true});
+		return "";
+	})()`
+	eval[string](t, ctx, moved)
+	if err := w.svc.SetPaused(t.Context(), anna.Person, true); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(ctx, truly(`window.heard !== undefined`)); err != nil {
+		t.Fatal("nothing has moved: ", err)
+	}
+	if eval[bool](t, ctx, `window.heard`) {
+		t.Error("a tile that has just moved under the finger hears its tap")
+	}
+	if err := chromedp.Do(ctx, truly(`(() => {
+		const tile = document.querySelector(".tiles a"), now = tile.getBoundingClientRect();
+		return tile.contains(document.elementFromPoint(now.left + 9, now.top + 9));
+	})()`)); err != nil {
+		t.Error("it never hears again: ", err)
+	}
+}
+
 // TestBrowserMakesALinkByKeyboard uses nothing else, and sees at each stop where
 // it is.
 func TestBrowserMakesALinkByKeyboard(t *testing.T) {

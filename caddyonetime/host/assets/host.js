@@ -311,17 +311,28 @@ if (first && window.EventSource) {
 	const id = first.dataset.fresh;
 	let stream;
 	let timer;
+	// What has moved under a finger is not what it was going to tap.
+	const still = document.querySelector(".tiles") ?? document.querySelector(".tools, h1");
+	const top = () => still.getBoundingClientRect().top;
+	let settling;
+	const settle = () => {
+		document.body.classList.add("settling");
+		clearTimeout(settling);
+		settling = setTimeout(() => document.body.classList.remove("settling"), 500);
+	};
 	const refresh = async () => {
 		if (asking) return later(); // not the form that waits for its answer
 		try {
 			const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
 			if (!answer.ok) return;
 			const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+			const before = top();
 			for (const part of parts) {
 				const fresh = page.getElementById(part.id);
 				// Not under somebody's finger or focus, and not said twice.
 				if (fresh && fresh.innerHTML !== part.innerHTML && !part.contains(document.activeElement)) part.innerHTML = fresh.innerHTML;
 			}
+			if (top() !== before) settle();
 		} catch {
 			// The next event tries again.
 		}
