@@ -30,6 +30,9 @@ const (
 	finishWithin = 20 * time.Second
 
 	defaultRetention = 365 * 24 * time.Hour
+
+	// minRetention keeps what a host has just seen from vanishing under their eyes.
+	minRetention = time.Hour
 )
 
 // App is what a configuration says about one-time links. It emits the events
@@ -62,8 +65,8 @@ type App struct {
 	// there makes a link or pauses all of them.
 	EventsOff bool `json:"events_off,omitempty"`
 
-	// Retention is for how long the log and dead links are kept. Default: a
-	// year.
+	// Retention is for how long the log and dead links are kept, an hour at
+	// least. Default: a year.
 	Retention caddy.Duration `json:"retention,omitempty"`
 
 	// Addresses says how much of a client's address the log keeps: "full",
@@ -98,11 +101,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionTexts(); err != nil {
 		return err
 	}
-	if a.Retention < 0 {
-		return errors.New("retention: must be above zero, such as 1y")
-	}
 	if a.Retention == 0 {
 		a.Retention = caddy.Duration(defaultRetention)
+	}
+	if time.Duration(a.Retention) < minRetention {
+		return fmt.Errorf("retention: %v is no time of at least an hour", time.Duration(a.Retention))
 	}
 
 	if err := checkAddresses(a.Addresses); err != nil {

@@ -217,7 +217,7 @@ func (a *App) parseRetention(d *caddyfile.Dispenser) error {
 		return err
 	}
 	retention, err := parseRetention(arg)
-	if err != nil || retention < time.Hour {
+	if err != nil || retention < minRetention {
 		return d.Errf("retention: %q is no time of at least an hour, such as 1y, 90d or 12h", arg)
 	}
 	a.Retention = caddy.Duration(retention)

@@ -2,10 +2,12 @@ package caddyonetime
 
 import (
 	"encoding/json"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
@@ -222,6 +224,23 @@ func TestParseRetention(t *testing.T) {
 	} {
 		if got, err := parseRetention(s); err != nil || got != want {
 			t.Errorf("%s: %v, %v", s, got, err)
+		}
+	}
+}
+
+// What the Caddyfile refuses, JSON does not let through either.
+func TestProvisionRefusesRetention(t *testing.T) {
+	for retention, ok := range map[time.Duration]bool{-time.Hour: false, time.Second: false, 0: true, minRetention: true} {
+		raw, err := json.Marshal(map[string]any{
+			"retention": retention,
+			"store":     map[string]string{"module": "bbolt", "path": filepath.Join(t.TempDir(), "onetime.db")},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = caddy.Validate(&caddy.Config{Admin: &caddy.AdminConfig{Disabled: true}, AppsRaw: caddy.ModuleMap{"hass_onetime": raw}})
+		if (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "no time of at least an hour") {
+			t.Errorf("%v: %v", retention, err)
 		}
 	}
 }
