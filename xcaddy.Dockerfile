@@ -32,7 +32,8 @@ ARG TARGETVARIANT
 # xcaddy itself is built for this machine, before GOARCH says otherwise. Its
 # version and Caddy's are those of go.mod. "@v0.0.0" stands there only so that
 # nobody is asked for versions of what lies here.
-RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
+ENV GOCACHE=/go/cache
+RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/go/cache \
 	set -eu; \
 	go build -o /usr/local/bin/xcaddy github.com/caddyserver/xcaddy/cmd/xcaddy; \
 	version="$(go list -m -f '{{.Version}}' github.com/caddyserver/caddy/v2)"; \

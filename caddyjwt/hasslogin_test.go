@@ -569,64 +569,30 @@ func TestRenewalEndsWithTheSession(t *testing.T) {
 
 func TestStreamsEndWithTheSession(t *testing.T) {
 	h := newHouse(t, "domain house.test", "")
-	stream := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		io.WriteString(w, "data: begun\n\n")
-		w.(http.Flusher).Flush()
-		<-r.Context().Done()
-	})
-	h.service.Store(&stream)
+	h.serveStreams()
 	h.home.AddUser(hasstest.User{Name: "Deputy", Username: "deputy", Password: "x", Admin: true})
 	open := func(cookie string) (ended chan struct{}) {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), "GET", h.svc+"/events", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Cookie", "jwt_access_token="+cookie)
-		client := *h.client
-		client.Timeout = 0
-		res, err := client.Do(r)
-		if err != nil || res.StatusCode != 200 {
-			t.Fatal(err, res)
-		}
-		if _, err := io.ReadFull(res.Body, make([]byte, 13)); err != nil {
-			t.Fatal(err)
-		}
-		ended = make(chan struct{})
-		go func() {
-			defer close(ended)
-			io.Copy(io.Discard, res.Body)
-			res.Body.Close()
-		}()
-		return ended
-	}
-	ends := func(what string, ended chan struct{}) {
-		t.Helper()
-		select {
-		case <-ended:
-		case <-time.After(20 * time.Second):
-			t.Fatalf("%s: it goes on", what)
-		}
+		return h.stream("Cookie", "jwt_access_token="+cookie)
 	}
 	cookie, own := h.login("owner", ownerPass)
 	other, _ := h.login("resident", residentPass)
 	kept := open(other)
 	one := open(cookie)
 	h.send("POST", h.ha+"/auth/revoke", url.Values{"token": {own.Refresh}}.Encode(), urlencoded)
-	ends("logout", one)
+	h.ends("logout", one)
 
 	deputy, _ := h.login("deputy", "x")
 	one = open(deputy)
 	h.home.SetAdmin("deputy", false)
-	ends("demotion", one)
+	h.ends("demotion", one)
 	select {
 	case <-kept:
 		t.Error("somebody else's has ended, too")
 	default:
 	}
 	h.home.SetActive("resident", false)
-	ends("deactivation", kept)
+	h.ends("deactivation", kept)
 }
 
 func TestWebSocketsEndWithTheSession(t *testing.T) {
@@ -694,25 +660,9 @@ func TestThreat13_HomeAssistantIsAskedWithTheClientsRealAddress(t *testing.T) {
 
 func TestStreamsEndWhenTheSessionIsOver(t *testing.T) {
 	h := newHouse(t, "domain house.test\nsession 3s", "")
-	stream := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.(http.Flusher).Flush()
-		<-r.Context().Done()
-	})
-	h.service.Store(&stream)
+	h.serveStreams()
 	cookie, _ := h.login("owner", ownerPass)
-	r, err := http.NewRequestWithContext(t.Context(), "GET", h.svc+"/events", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Cookie", "jwt_access_token="+cookie)
-	res, err := h.client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if _, err := io.ReadAll(res.Body); err != nil && strings.Contains(err.Error(), "Timeout") {
-		t.Error("it goes on")
-	}
+	h.ends("its session is over", h.stream("Cookie", "jwt_access_token="+cookie))
 	later(t, defaultLeeway+time.Second)
 	h.out("after it", cookie)
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -160,32 +159,11 @@ func TestThreat20_HomeTokensOfUsersWhoChange(t *testing.T) {
 	is("without a name", add(hasstest.User{Username: "nobody", Password: "x"}), 200)
 
 	// Removed and deactivated, with all that is open.
-	begun, ended := make(chan struct{}), make(chan struct{})
-	stream := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(200)
-		w.(http.Flusher).Flush()
-		close(begun)
-		<-r.Context().Done()
-		close(ended)
-	})
-	h.service.Store(&stream)
+	h.serveStreams()
 	ann := add(hasstest.User{Username: "ann", Password: "x"})
-	go func() {
-		r, _ := http.NewRequestWithContext(t.Context(), "GET", h.svc+"/", nil)
-		r.Header.Set("Authorization", "Bearer "+ann)
-		if res, err := h.client.Do(r); err == nil {
-			defer res.Body.Close()
-			buf := make([]byte, 1)
-			_, _ = res.Body.Read(buf)
-		}
-	}()
-	<-begun
+	open := h.stream("Authorization", "Bearer "+ann)
 	h.home.SetActive("ann", false)
-	select {
-	case <-ended:
-	case <-time.After(5 * time.Second):
-		t.Error("a stream of a deactivated user goes on")
-	}
+	h.ends("deactivated", open)
 	h.echo()
 	becomes("deactivated", ann, out)
 	h.home.RemoveUser("boss")

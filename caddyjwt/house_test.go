@@ -380,3 +380,52 @@ func (h *house) guard() *HassJWT {
 	h.t.Fatal("there is no hass_jwt")
 	return nil
 }
+
+// serveStreams makes the service answer with streams that never end by themselves.
+func (h *house) serveStreams() {
+	stream := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, begun)
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	h.service.Store(&stream)
+}
+
+const begun = "data: begun\n\n"
+
+// stream opens a stream with a header and waits until it has begun.
+func (h *house) stream(header, value string) (ended chan struct{}) {
+	h.t.Helper()
+	r, err := http.NewRequestWithContext(h.t.Context(), "GET", h.svc+"/events", nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	r.Header.Set(header, value)
+	client := *h.client
+	client.Timeout = 0
+	res, err := client.Do(r)
+	if err != nil || res.StatusCode != 200 {
+		h.t.Fatal(err, res)
+	}
+	if _, err := io.ReadFull(res.Body, make([]byte, len(begun))); err != nil {
+		h.t.Fatal(err)
+	}
+	ended = make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+	}()
+	return ended
+}
+
+// ends waits until a stream has.
+func (h *house) ends(what string, ended chan struct{}) {
+	h.t.Helper()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		h.t.Fatalf("%s: it goes on", what)
+	}
+}

@@ -43,11 +43,7 @@ func (p *phone) tabTo(what, is string) {
 // a service is in.
 func TestKeyboardIsEnough(t *testing.T) {
 	bySchemes(t, func(t *testing.T, scheme string) {
-		h := realHome(t)
-		s := newServer(t, h)
-		f := withLogin(t, s, scheme)
-		s.start()
-		s.awaitHome()
+		_, _, f := startWithLogin(t, scheme)
 		chromium, _ := browserOf(t, t.TempDir(), anyCertificate)
 		p := newPhone(t, chromium, true)
 		p.open(f.ha + "/")
@@ -75,11 +71,7 @@ func TestKeyboardIsEnough(t *testing.T) {
 // cookie is still there or only what Home Assistant's frontend keeps.
 func TestBrowserClosedAndOpenedAgain(t *testing.T) {
 	bySchemes(t, func(t *testing.T, scheme string) {
-		h := realHome(t)
-		s := newServer(t, h)
-		f := withLogin(t, s, scheme)
-		s.start()
-		s.awaitHome()
+		_, _, f := startWithLogin(t, scheme)
 		profile := t.TempDir()
 		chromium, quit := browserOf(t, profile, anyCertificate)
 		p := newPhone(t, chromium, true)
@@ -142,11 +134,7 @@ func (p *phone) streams() string {
 // logs out of Home Assistant, or is deactivated there; somebody else's stay.
 func TestWhatIsOpenEndsWithTheLogin(t *testing.T) {
 	bySchemes(t, func(t *testing.T, scheme string) {
-		h := realHome(t)
-		s := newServer(t, h)
-		f := withLogin(t, s, scheme)
-		s.start()
-		s.awaitHome()
+		h, _, f := startWithLogin(t, scheme)
 		id, name := h.lodger("system-users")
 		login := func(name, password string) (service, homeAssistant *phone) {
 			t.Helper()
@@ -202,11 +190,7 @@ func TestWebSocketOfAStranger(t *testing.T) {
 // Who has a cookie of the integration jwt_cookie, of a key that counts no more, gets one of ours on the next page,
 // without a click; ours takes its place.
 func TestComingFromJWTCookie(t *testing.T) {
-	h := realHome(t)
-	s := newServer(t, h)
-	f := withLogin(t, s, "http")
-	s.start()
-	s.awaitHome()
+	h, _, f := startWithLogin(t, "http")
 	p := newPhone(t, browser(t), true)
 	p.open(f.ha + "/")
 	p.homeLogin("resident", "resident-pass-1")

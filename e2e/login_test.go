@@ -58,6 +58,17 @@ func withLogin(t *testing.T, s *server, scheme string) front {
 	return f
 }
 
+// startWithLogin is a Caddy of the real home that runs, with nothing but these sites.
+func startWithLogin(t *testing.T, scheme string) (*home, *server, front) {
+	t.Helper()
+	h := realHome(t)
+	s := newServer(t, h)
+	f := withLogin(t, s, scheme)
+	s.start()
+	s.awaitHome()
+	return h, s, f
+}
+
 // newService starts a service that knows no login of its own and says who Caddy says it is: in
 // pages, in an event stream, and in a WebSocket. Its page /live lives by these. It returns its address.
 func newService(t *testing.T) string {
@@ -148,11 +159,7 @@ func (p *phone) seesWho(who string) {
 func TestLoginOnceAndBeInEverywhere(t *testing.T) {
 	for _, scheme := range []string{"http", "https"} {
 		t.Run(scheme, func(t *testing.T) {
-			h := realHome(t)
-			s := newServer(t, h)
-			f := withLogin(t, s, scheme)
-			s.start()
-			s.awaitHome()
+			_, _, f := startWithLogin(t, scheme)
 			p := newPhone(t, browser(t), true)
 			p.do(devtools(security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true}))
 
@@ -180,11 +187,7 @@ func TestLoginOnceAndBeInEverywhere(t *testing.T) {
 // Logged in at Home Assistant itself, one is in at the service; logged out there, one is
 // out; and comes back without a click as long as Home Assistant is logged in to.
 func TestLogInAndOutAtHomeAssistant(t *testing.T) {
-	h := realHome(t)
-	s := newServer(t, h)
-	f := withLogin(t, s, "http")
-	s.start()
-	s.awaitHome()
+	_, _, f := startWithLogin(t, "http")
 	p := newPhone(t, browser(t), true)
 
 	p.open(f.ha + "/")
@@ -242,11 +245,7 @@ func (h *home) lodger(group string) (id, name string) {
 
 // A deactivated user's open connections end within 5 s.
 func TestDeactivatedUserIsOutAtOnce(t *testing.T) {
-	h := realHome(t)
-	s := newServer(t, h)
-	f := withLogin(t, s, "http")
-	s.start()
-	s.awaitHome()
+	h, _, f := startWithLogin(t, "http")
 	client := &http.Client{CheckRedirect: noRedirects}
 
 	id, name := h.lodger("system-users")
@@ -329,11 +328,7 @@ func httpTokens(t *testing.T, client *http.Client, f front, name, password strin
 // here as the apps' documentation describes them: nothing is kept in the page's storage,
 // and nobody types or taps.
 func TestPhoneAppsHandOverTheirLogin(t *testing.T) {
-	h := realHome(t)
-	s := newServer(t, h)
-	f := withLogin(t, s, "http")
-	s.start()
-	s.awaitHome()
+	h, s, f := startWithLogin(t, "http")
 	for name, app := range map[string]string{
 		"Android": `window.externalApp = {getExternalAuth: (m) => setTimeout(() => window[JSON.parse(m).callback](true, {access_token: TOKEN, expires_in: 1800}), 50)}`,
 		"iOS":     `window.webkit = {messageHandlers: {getExternalAuth: {postMessage: (m) => setTimeout(() => window[m.callback](true, {access_token: TOKEN, expires_in: 1800}), 50)}}}`,

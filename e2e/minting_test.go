@@ -86,11 +86,7 @@ func TestThreat19_AnotherSitePlantsNoIdentity(t *testing.T) {
 
 // Logged out is logged out, also where Caddy is killed in the next moment.
 func TestThreat20_LoggedOutStaysOutAfterAKill(t *testing.T) {
-	h := realHome(t)
-	s := newServer(t, h)
-	f := withLogin(t, s, "http")
-	s.start()
-	s.awaitHome()
+	_, s, f := startWithLogin(t, "http")
 	client := &http.Client{CheckRedirect: noRedirects}
 	out, refresh := httpTokens(t, client, f, "owner", "owner-pass-1")
 	stays := httpLogin(t, client, f, "resident", "resident-pass-1")
