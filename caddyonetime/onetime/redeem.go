@@ -32,19 +32,19 @@ func (s *Service) Redeem(ctx context.Context, r RedeemRequest) (*Redemption, err
 	if err := checkKey(r.Key); err != nil {
 		return nil, err
 	}
-	v, err := s.Token(ctx, id)
+	t, paused, err := s.token(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	action := r.Action
 	switch {
-	case action == "" && len(v.Token.Actions) == 1:
-		action = v.Token.Actions[0]
-	case v.Status != StatusReady && !v.Token.Has(action):
-		action = v.Token.Actions[0] // whatever was meant, the status is the answer
+	case action == "" && len(t.Actions) == 1:
+		action = t.Actions[0]
+	case t.Status(s.now(), paused) != StatusReady && !t.Has(action):
+		action = t.Actions[0] // whatever was meant, the status is the answer
 	case action == "":
-		return nil, &BadInput{Field: "action", Message: "this link has several actions: say which one, " + strings.Join(v.Token.Actions, " or ")}
-	case !v.Token.Has(action):
+		return nil, &BadInput{Field: "action", Message: "this link has several actions: say which one, " + strings.Join(t.Actions, " or ")}
+	case !t.Has(action):
 		return nil, &BadInput{Field: "action", Message: "this link has no such action"}
 	}
 	return s.fly(ctx, &flight{token: id, action: action, key: r.Key, seen: r.Seen, client: s.client(r.Client)})
@@ -265,11 +265,7 @@ func (s *Service) admit(tx Tx, f *flight) (*Token, error) {
 	if f.token == "" {
 		return nil, nil
 	}
-	t, err := tx.Token(f.token)
-	if err != nil {
-		return nil, err
-	}
-	paused, err := tx.Paused()
+	t, paused, err := standing(tx, f.token)
 	if err != nil {
 		return nil, err
 	}

@@ -78,11 +78,7 @@ func (s *Service) Token(ctx context.Context, id string) (*View, error) {
 	}
 	var v *View
 	err := s.store.View(func(tx Tx) error {
-		t, err := tx.Token(id)
-		if err != nil {
-			return err
-		}
-		paused, err := tx.Paused()
+		t, paused, err := standing(tx, id)
 		if err != nil {
 			return err
 		}
@@ -93,6 +89,28 @@ func (s *Service) Token(ctx context.Context, id string) (*View, error) {
 		return nil, err
 	}
 	return v, nil
+}
+
+// token returns a token as it is in the store, and whether all are paused.
+func (s *Service) token(ctx context.Context, id string) (t *Token, paused bool, err error) {
+	if err := s.usable(ctx); err != nil {
+		return nil, false, err
+	}
+	err = s.store.View(func(tx Tx) error {
+		t, paused, err = standing(tx, id)
+		return err
+	})
+	return t, paused, err
+}
+
+// standing reads what a token's status follows from.
+func standing(tx Tx, id string) (*Token, bool, error) {
+	t, err := tx.Token(id)
+	if err != nil {
+		return nil, false, err
+	}
+	paused, err := tx.Paused()
+	return t, paused, err
 }
 
 func (s *Service) view(tx Tx, t *Token, paused bool) (*View, error) {
