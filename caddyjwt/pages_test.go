@@ -80,7 +80,7 @@ func openPage(t *testing.T, browser context.Context, l pagetest.Look, write func
 	t.Cleanup(server.Close)
 	tab, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
-	tab, cancel = context.WithTimeout(tab, time.Minute)
+	tab, cancel = context.WithTimeout(tab, 3*time.Minute)
 	t.Cleanup(cancel)
 	if err := chromedp.Do(tab, l.Steps()...); err != nil {
 		t.Fatal(err)

@@ -3,28 +3,20 @@ package e2e
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+
+	"github.com/caddy-hass/caddy-hass/internal/pagetest"
 )
 
 // step is one thing that a browser does.
-type step = chromedp.Action[chromedp.Void]
-
-// devtools is a step that is a command of the DevTools protocol.
-func devtools[P, R any](command cdp.Command[P, R], params P) step {
-	return chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
-		_, err := chromedp.Call(ctx, command, params)
-		return err
-	})
-}
+type step = pagetest.Step
 
 // browser starts a Chromium without a window.
 func browser(t *testing.T) context.Context {
@@ -37,25 +29,9 @@ func browser(t *testing.T) context.Context {
 // its last window.
 func browserOf(t *testing.T, profile string, more ...chromedp.ExecAllocatorOption) (ctx context.Context, quit func()) {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
-	if path == "" {
+	ctx, found := pagetest.Start(t, profile, more...)
+	if !found {
 		lacking(t, "there is no Chromium in PATH")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(profile), chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal("Chromium does not start: ", err)
 	}
 	return ctx, func() {
 		t.Helper()
@@ -75,13 +51,13 @@ func newPhone(t *testing.T, browser context.Context, script bool) *phone {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 90*time.Second)
+	ctx, cancel = context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancel)
 	p := &phone{t, ctx}
 	p.do(
-		devtools(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 360, Height: 640, DeviceScaleFactor: 2, Mobile: true}),
-		devtools(emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: true}),
-		devtools(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !script}),
+		pagetest.Call(emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 360, Height: 640, DeviceScaleFactor: 2, Mobile: true}),
+		pagetest.Call(emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: true}),
+		pagetest.Call(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !script}),
 	)
 	t.Cleanup(func() {
 		dir := os.Getenv("E2E_SCREENSHOTS")
@@ -109,7 +85,7 @@ func (p *phone) do(steps ...step) {
 // login gives anna's name and password with each request.
 func (p *phone) login(authorization string) {
 	p.t.Helper()
-	p.do(devtools(network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Authorization": authorization}}))
+	p.do(pagetest.Call(network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Authorization": authorization}}))
 }
 
 func (p *phone) open(address string) {

@@ -8,6 +8,8 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
+
+	"github.com/caddy-hass/caddy-hass/internal/pagetest"
 )
 
 // witness counts in the page itself, over all pages of a tab, what a person does
@@ -46,8 +48,8 @@ func (p *phone) touch(selector string) {
 		p.t.Fatal(selector, ": ", err)
 	}
 	p.do(
-		devtools(input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: input.DispatchTouchEventTypeTouchStart, TouchPoints: []*input.TouchPoint{{X: box[0], Y: box[1]}}}),
-		devtools(input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: input.DispatchTouchEventTypeTouchEnd, TouchPoints: []*input.TouchPoint{}}),
+		pagetest.Call(input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: input.DispatchTouchEventTypeTouchStart, TouchPoints: []*input.TouchPoint{{X: box[0], Y: box[1]}}}),
+		pagetest.Call(input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: input.DispatchTouchEventTypeTouchEnd, TouchPoints: []*input.TouchPoint{}}),
 	)
 }
 
@@ -82,7 +84,7 @@ func TestFromNothingToAnOpenDoor(t *testing.T) {
 	}
 
 	// Two taps and no keystroke, from the first screen to the link; the page counts.
-	p.do(devtools(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: witness}))
+	p.do(pagetest.Call(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: witness}))
 	p.open("http://" + s.hosts + "/")
 	p.touch(`.tiles a`)
 	p.touch("#go")

@@ -12,6 +12,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 	"github.com/coder/websocket"
+
+	"github.com/caddy-hass/caddy-hass/internal/pagetest"
 )
 
 // anyCertificate takes Caddy's own certificates, in WebSockets and everywhere.
@@ -90,7 +92,7 @@ func TestBrowserClosedAndOpenedAgain(t *testing.T) {
 		// The cookie is gone: its session is over, say.
 		chromium, _ = browserOf(t, profile, anyCertificate)
 		p = newPhone(t, chromium, true)
-		p.do(devtools(network.ClearBrowserCookies, cdp.Empty{}))
+		p.do(pagetest.Call(network.ClearBrowserCookies, cdp.Empty{}))
 		p.open(f.svc + "/next-month")
 		p.at(f.svc + "/next-month")
 		p.seesWho("Resident user")
@@ -195,7 +197,7 @@ func TestComingFromJWTCookie(t *testing.T) {
 	p.open(f.ha + "/")
 	p.homeLogin("resident", "resident-pass-1")
 	p.homeKnows()
-	p.do(devtools(network.ClearBrowserCookies, cdp.Empty{}))
+	p.do(pagetest.Call(network.ClearBrowserCookies, cdp.Empty{}))
 	old := newSigningKey(t).cookie(t, h.resident("resident").ID, "user")
 	p.cookie(f.ha, old)
 	if p.eval(`document.cookie.includes("jwt_access_token=")`) != "true" {

@@ -16,6 +16,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/caddy-hass/caddy-hass/internal/freeport"
+	"github.com/caddy-hass/caddy-hass/internal/pagetest"
 )
 
 // front is Home Assistant and a service, each at a host name of its own.
@@ -161,7 +162,7 @@ func TestLoginOnceAndBeInEverywhere(t *testing.T) {
 		t.Run(scheme, func(t *testing.T) {
 			_, _, f := startWithLogin(t, scheme)
 			p := newPhone(t, browser(t), true)
-			p.do(devtools(security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true}))
+			p.do(pagetest.Call(security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true}))
 
 			// A stranger is sent to Home Assistant's login page, and comes back by it.
 			p.open(f.svc + "/d/1?a=b")
@@ -335,7 +336,7 @@ func TestPhoneAppsHandOverTheirLogin(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := newPhone(t, browser(t), true)
-			p.do(devtools(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: strings.ReplaceAll(app, "TOKEN", quote(h.user))}))
+			p.do(pagetest.Call(page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: strings.ReplaceAll(app, "TOKEN", quote(h.user))}))
 			p.open(f.svc + "/app")
 			p.at(f.svc + "/app")
 			p.seesWho("Resident user")

@@ -25,6 +25,7 @@ import (
 
 	"github.com/caddy-hass/caddy-hass/hassclient"
 	"github.com/caddy-hass/caddy-hass/internal/freeport"
+	"github.com/caddy-hass/caddy-hass/internal/pagetest"
 )
 
 // ownHome starts a home of the test's own, with a changed configuration: change gets the
@@ -462,5 +463,5 @@ func TestHomeAssistantWithoutPassword(t *testing.T) {
 // trustAll takes Caddy's own certificates.
 func (p *phone) trustAll() {
 	p.t.Helper()
-	p.do(devtools(security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true}))
+	p.do(pagetest.Call(security.SetIgnoreCertificateErrors, security.SetIgnoreCertificateErrorsParams{Ignore: true}))
 }

@@ -24,7 +24,7 @@ func openTab(t *testing.T, browser context.Context, l pagetest.Look, address str
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 3*time.Minute)
 	t.Cleanup(cancel)
 	b := &tab{t, ctx}
 	b.do(append(l.Steps(), chromedp.Navigate(address))...)

@@ -272,7 +272,7 @@ func openScene(t *testing.T, browser context.Context, l look, s scene, watch fun
 	address := w.serve(t) + s.make(w, l.people)
 	tab, cancel := chromedp.NewContext(browser)
 	t.Cleanup(cancel)
-	tab, cancel = context.WithTimeout(tab, time.Minute)
+	tab, cancel = context.WithTimeout(tab, 3*time.Minute)
 	t.Cleanup(cancel)
 	do := func(steps ...step) {
 		t.Helper()

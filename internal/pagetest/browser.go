@@ -4,6 +4,7 @@ import (
 	"context"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/chromedp"
@@ -20,28 +21,56 @@ func Call[P, R any](command cdp.Command[P, R], params P) Step {
 	})
 }
 
+const (
+	startsWithin = time.Minute // on a machine that does a lot besides
+	endsWithin   = 10 * time.Second
+)
+
 // Browser starts a Chromium without a window, or skips the test where there is none.
 func Browser(t testing.TB) context.Context {
 	t.Helper()
-	var path string
+	ctx, found := Start(t, t.TempDir())
+	if !found {
+		t.Skip("no Chromium in PATH")
+	}
+	return ctx
+}
+
+// Start starts one with a profile, which outlives it. It ends with the test.
+func Start(t testing.TB, profile string, more ...chromedp.ExecAllocatorOption) (ctx context.Context, found bool) {
+	t.Helper()
+	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
 			break
 		}
 	}
 	if path == "" {
-		t.Skip("no Chromium in PATH")
+		return nil, false
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
-		chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("hide-scrollbars", true))
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(cancel)
-	ctx, cancel = chromedp.NewContext(ctx)
-	t.Cleanup(cancel)
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(profile), chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", true))
+	ctx, cancelAll := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
+	ctx, cancel := chromedp.NewContext(ctx)
+	t.Cleanup(func() {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			cancel()
+			cancelAll()
+		}()
+		select {
+		case <-ended:
+		case <-time.After(endsWithin):
+			t.Log("Chromium does not end")
+		}
+	})
+	late := time.AfterFunc(startsWithin, cancelAll)
+	defer late.Stop()
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal("Chromium does not start: ", err)
 	}
-	return ctx
+	return ctx, true
 }
