@@ -207,6 +207,27 @@ func TestBrowserShowsLinksAtEverySize(t *testing.T) {
 	}
 }
 
+// TestBrowserMovesNothingOnASlowMachine opens pages where reading them and running their
+// scripts takes twenty times as long, so that whatever was drawn in between would be seen.
+func TestBrowserMovesNothingOnASlowMachine(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a browser")
+	}
+	w := newWorld(t)
+	ids := w.busy()
+	w.browse(anna, "en")
+	ctx := tab(t, newBrowser(t), 640, 568, onNewPage(witness),
+		call(emulation.SetCPUThrottlingRate, emulation.SetCPUThrottlingRateParams{Rate: 20}))
+	for _, path := range []string{"/", "/new?action=front_door", "/link?new=1&id=" + ids["ready"], "/qr?id=" + ids["ready"], "/card?id=" + ids["ready"], "/log", "/actions", "/action?name=front_door"} {
+		if err := chromedp.Do(ctx, chromedp.Navigate(w.srv.URL+path), chromedp.WaitReady(chromedp.CSS("main"))); err != nil {
+			t.Fatal(err)
+		}
+		if shift := noted(t, ctx, "shift"); shift != "" {
+			t.Fatalf("%s moves by %s", path, shift)
+		}
+	}
+}
+
 // TestBrowserPausesEverything presses the switch, with a script and without.
 func TestBrowserPausesEverything(t *testing.T) {
 	if testing.Short() {

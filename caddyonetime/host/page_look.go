@@ -1,7 +1,6 @@
 package host
 
 import (
-	"html/template"
 	"maps"
 	"net/http"
 	"net/url"
@@ -161,10 +160,4 @@ func (r *request) preview() error {
 func (r *request) guestAsset() error {
 	guest.ServeAsset(r.w, r.Request, r.params["asset"])
 	return nil
-}
-
-// Own are what pages of actions, of the log and of the doctor load beside what
-// all pages do.
-func (p page) Own() template.HTML {
-	return template.HTML(`<link rel="stylesheet" href="-/actions.css?v=` + p.Version + `"><script type="module" src="-/actions.js?v=` + p.Version + `"></script>`)
 }
