@@ -17,6 +17,7 @@
 # It runs on the machine that builds, whatever it builds for: Go cross-compiles.
 FROM --platform=$BUILDPLATFORM golang:1.26-alpine AS build
 
+ENV GOCACHE=/go/cache
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
@@ -32,7 +33,6 @@ ARG TARGETVARIANT
 # xcaddy itself is built for this machine, before GOARCH says otherwise. Its
 # version and Caddy's are those of go.mod. "@v0.0.0" stands there only so that
 # nobody is asked for versions of what lies here.
-ENV GOCACHE=/go/cache
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/go/cache \
 	set -eu; \
 	go build -o /usr/local/bin/xcaddy github.com/caddyserver/xcaddy/cmd/xcaddy; \

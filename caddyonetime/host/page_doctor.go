@@ -112,7 +112,7 @@ func said(l *words.Language, all []onetime.Said) (text string, ok bool) {
 		for i := 1; i < len(args); i += 2 {
 			switch v := args[i].(type) {
 			case time.Duration:
-				args[i] = l.Duration(v)
+				args[i] = strings.ReplaceAll(l.Duration(v), " ", "\u00a0")
 			case string:
 				args[i] = isolate(v)
 			default:
